@@ -1,0 +1,1 @@
+"""Check types: one module each, named as in `rules.yaml`."""

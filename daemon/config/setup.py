@@ -1,0 +1,34 @@
+"""A configuration that was read, checked and linked: what the daemon runs on until the next reload."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.model.check import Check
+from daemon.model.rule import Rule
+from daemon.model.service import Service
+from daemon.model.settings import Settings
+from daemon.protocols import CheckType, ManagerType, RemediationType, ServiceManager
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Types:
+    """Every plug-in that discovery found, by name."""
+
+    checks: Mapping[str, CheckType]
+    remediations: Mapping[str, RemediationType]
+    managers: Mapping[str, ManagerType]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """One whole configuration."""
+
+    path: Path
+    settings: Settings
+    services: Mapping[str, Service]
+    managers: Mapping[str, ServiceManager]  # by service, where `run_by` is set, bound to it
+    upstream: Mapping[str, tuple[str, ...]]  # by service: all it depends on, transitively, nearest first
+    checks: Mapping[str, Check]  # in the file's order
+    rules: tuple[Rule, ...]  # in the file's order
+    types: Types

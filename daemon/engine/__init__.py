@@ -1,0 +1,1 @@
+"""Pure judging: no await, no I/O, no clock of its own."""

@@ -1,0 +1,1 @@
+"""Frozen values that the whole of heald shares: stdlib only, no I/O."""

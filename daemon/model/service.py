@@ -1,0 +1,44 @@
+"""Services: what is kept alive, by whom it is run, and what it needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from daemon.model.rule import Limit
+
+
+class ServiceState(StrEnum):
+    """What a service manager says of a service."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"  # not running, and its manager leaves it so
+    FAILED = "failed"  # its manager gave it up
+    BUSY = "busy"  # its manager is acting on it now: starting, stopping, about to restart it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceStatus:
+    """A manager's answer about a service."""
+
+    state: ServiceState
+    detail: str  # the manager's own word for it, e.g. BACKOFF
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunBy:
+    """Who runs a service: a manager's name and its validated Options."""
+
+    manager: str
+    options: object
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """A service as the operator configured it."""
+
+    name: str
+    depends_on: tuple[str, ...] = ()  # services that must be well for this one to be
+    run_by: RunBy | None = None
+    limit: tuple[Limit, ...] | None = None  # most attempts on its resource; None: the default
+    runbook: str | None = None  # URL for people
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,93 @@
+"""ALL that a plug-in author imports.
+
+A check is a module with `Options`, `SAMPLES` and `async def check(options, context)`; it may set `DISCOVERS = True`
+where it finds its subjects at run time, and offer `samples(options)` for samples that its options name.
+A remediation is a module with `Options`, `resource(options, target)`, `async def act(options, target, context)` and
+`async def plan(options, target, context)`; it may set `asks = True` or `harmless = True`.
+A service manager is a module with `Options`, `resource(options, service, node)` and `async def start, stop, restart,
+status (options, context)`.
+The file's name is the plug-in's name. Nothing is registered anywhere.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+
+from daemon.errors import CheckError, RemediationError
+from daemon.model.check import Dimension, Reading, Sample, SampleSpec
+from daemon.model.remediation import Outcome
+from daemon.model.service import Service, ServiceState, ServiceStatus
+from daemon.model.target import Target
+from daemon.model.units import parse_duration, parse_percent, parse_size
+from daemon.protocols import ActContext, CheckContext, Completed
+
+__all__ = [
+    "ActContext",
+    "CheckContext",
+    "CheckError",
+    "Completed",
+    "Dimension",
+    "Duration",
+    "Field",
+    "OptionsModel",
+    "Outcome",
+    "Percent",
+    "Reading",
+    "RemediationError",
+    "Sample",
+    "SampleSpec",
+    "SecretStr",
+    "Service",
+    "ServiceState",
+    "ServiceStatus",
+    "Size",
+    "Target",
+    "sample",
+]
+
+
+class OptionsModel(BaseModel):
+    """What every `Options` is: frozen, strict, no unknown keys, no secret in an error's text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write {value}s or another duration such as 1m30s")
+    return value
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _percent(value: Any) -> Any:
+    return parse_percent(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}),
+]
+"""Seconds as float, written `30s` or `1m30s` in the file; a bare number is an error there."""
+Size = Annotated[
+    float,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"}),
+]
+"""Bytes as float, written `2GiB` in the file."""
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"}),
+]
+"""A share as 0-100, written `85%` in the file."""
+
+
+def sample(name: str, dimension: Dimension, meaning: str) -> SampleSpec:
+    """A sample that a check may yield; the short form for `SAMPLES`."""
+    return SampleSpec(name=name, dimension=dimension, meaning=meaning)

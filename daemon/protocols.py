@@ -1,0 +1,179 @@
+"""What plug-ins and surfaces see of the rest of heald: interfaces only."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import ModuleType
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from daemon.model.check import Reading, SampleSpec
+from daemon.model.moment import Stamp
+from daemon.model.remediation import Outcome
+from daemon.model.service import Service, ServiceStatus
+from daemon.model.target import Target
+
+
+class Clock(Protocol):
+    """Where time comes from; tests pass another one."""
+
+    def steady(self) -> float:
+        """Seconds since boot that never jump (CLOCK_BOOTTIME)."""
+        ...
+
+    def now(self) -> datetime:
+        """The wall clock, aware UTC."""
+        ...
+
+    def stamp(self) -> Stamp:
+        """This moment as rows keep it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A finished command: what is kept of it. Output is bounded; the cut is marked in the text."""
+
+    argv: tuple[str, ...]
+    exit_code: int | None  # None: it was killed by heald or by a signal (then `signal` says which)
+    signal: int | None
+    stdout: str
+    stderr: str
+    timed_out: bool
+    seconds: float
+
+
+class CheckContext(Protocol):
+    """What a check may use."""
+
+    node: str
+    clock: Clock
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        output_limit: int = 65536,
+    ) -> Completed:
+        """Run a command: no shell, no stdin, own process group, killed on time-out or cancellation and with heald.
+
+        Raises:
+            FileNotFoundError, PermissionError, OSError: it could not be started.
+        """
+        ...
+
+
+class ActContext(CheckContext, Protocol):
+    """What a remediation may use: as a check, and the incident it acts for."""
+
+    incident: str  # its id
+    rule: str
+    because: str  # what breached, in words
+    attempt: str  # this attempt's id
+
+
+class ServiceManager(Protocol):
+    """Who runs one service, bound to it (a module of `daemon.managers` with its Options filled in)."""
+
+    kind: str  # supervisor, command, ...
+    resource: str  # the key of limits, e.g. supervisor:/run/supervisor.sock/web@node
+
+    async def start(self, context: CheckContext) -> str:
+        """Start it; returns what was done, in a sentence. Raises RemediationError."""
+        ...
+
+    async def stop(self, context: CheckContext) -> str:
+        """Stop it; as `start`."""
+        ...
+
+    async def restart(self, context: CheckContext) -> str:
+        """Restart it, or start it if it is stopped; as `start`."""
+        ...
+
+    async def status(self, context: CheckContext) -> ServiceStatus:
+        """What its manager says of it. Raises CheckError if the manager cannot be asked."""
+        ...
+
+
+class CheckType(Protocol):
+    """A module of `checks`, as discovery has checked it."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+    samples: Mapping[str, SampleSpec]  # SAMPLES; what the options add comes from `samples_of`
+    discovers: bool  # DISCOVERS: subjects are found at run time
+
+    def samples_of(self, options: BaseModel) -> Mapping[str, SampleSpec]:
+        """Every sample that a check with these options may yield."""
+        ...
+
+    def check(self, options: Any, context: CheckContext) -> Awaitable[Sequence[Reading]]:
+        """Look once. Raises CheckError if we could not look."""
+        ...
+
+
+class RemediationType(Protocol):
+    """A module of `remediations`, as discovery has checked it."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+    asks: bool  # needs approval unless the operator waives it by name
+    harmless: bool  # gathers, changes nothing
+
+    def resource(self, options: Any, target: Target) -> str:
+        """What will be touched: the key of all limits. Pure and quick. Raises RemediationError (permanent)."""
+        ...
+
+    def act(self, options: Any, target: Target, context: ActContext) -> Awaitable[Outcome]:
+        """Do it. Raises RemediationError."""
+        ...
+
+    def plan(self, options: Any, target: Target, context: ActContext) -> Awaitable[str]:
+        """What `act` would do, in a sentence with counts."""
+        ...
+
+
+class ManagerType(Protocol):
+    """A module of `daemon.managers`, as discovery has checked it."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+
+    def bind(self, options: Any, service: Service, node: str) -> ServiceManager:
+        """The manager of one service."""
+        ...
+
+
+class Control(Protocol):
+    """What surfaces (control socket, pages) may ask of the running daemon."""
+
+    async def reload(self) -> list[str]:
+        """Build all, then swap. Returns the errors that kept the old configuration, empty if it was swapped."""
+        ...
+
+    async def pause(self, *, why: str, who: str) -> None:
+        """Hold all acting until `resume`, across restarts."""
+        ...
+
+    async def resume(self, *, who: str) -> bool:
+        """End a pause; false if there was none."""
+        ...
+
+    async def retry(self, incident: str, *, who: str) -> str:
+        """Start an incident's ladder anew. Returns a sentence. Raises LookupError for an unknown incident."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """What the daemon is doing now, as JSON values (`daemon.api.wire` knows the shape)."""
+        ...
+
+    async def incidents(self, *, limit: int, closed: bool) -> list[Mapping[str, object]]:
+        """Incidents with their attempts, newest first, as JSON values."""
+        ...

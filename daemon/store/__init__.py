@@ -1,0 +1,1 @@
+"""What heald remembers: verbs in, rows inside."""

@@ -1,0 +1,1 @@
+"""Virtual time and what tests of rules need."""

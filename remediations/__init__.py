@@ -1,0 +1,1 @@
+"""Remediations: one module each, named as in `rules.yaml`."""

@@ -1,0 +1,252 @@
+"""heald's metrics: every name is there, Prometheus' own tools accept them, and counting costs next to nothing."""
+
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from daemon.metrics import Metrics, RunResult, Sources
+from daemon.model.check import Reading
+from daemon.model.incident import HoldReason, Incident, IncidentState
+from daemon.model.moment import Stamp
+from daemon.model.remediation import AttemptState, Verification
+from daemon.model.rule import Limit, Rule, Severity
+from daemon.model.settings import Mode
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+STAMP = Stamp(wall=1_700_000_000.0, boot="b", boottime=100.0, host="node", synchronised=True)
+NAMES = """check_runs_total check_duration_seconds check_up sample schedule_lag_seconds incidents holds_total
+attempts_total attempts_verified_total mode paused check_blind store_writable handed_over time_to_detect_seconds
+time_to_heal_seconds budget_remaining config_last_reload_successful config_last_reload_success_timestamp_seconds
+store_writes_total build_info"""
+
+
+def incident(
+    number: int, *, handed_over: HoldReason | None = None, state: IncidentState = IncidentState.FIRING
+) -> Incident:
+    return Incident(
+        id=f"INC-{number}",
+        rule="api-down",
+        check="api_health",
+        subject="",
+        service="api",
+        severity=Severity.P1,
+        state=state,
+        opened=STAMP,
+        because="up == 0",
+        handed_over=handed_over,
+    )
+
+
+def rule(name: str) -> Rule:
+    return Rule(name=name, order=0, checks=("api_health",), when={}, for_seconds={}, severity=Severity.P1)
+
+
+def sources(
+    readings: Iterable[tuple[str, Reading]] = (),
+    incidents: Iterable[Incident] = (),
+    rules: Iterable[Rule] = (),
+    budgets: Iterable[tuple[str, Limit, int]] = (),
+) -> Sources:
+    return Sources(
+        readings=lambda: readings,
+        incidents=lambda: incidents,
+        rules=lambda: rules,
+        budgets=lambda: budgets,
+        mode=lambda: Mode.ACT,
+        is_paused=lambda: True,
+        is_store_writable=lambda: False,
+    )
+
+
+def full() -> Metrics:
+    metrics = Metrics(version="1.2.3")
+    metrics.check("api_health").observe(RunResult.OK, 0.02)
+    metrics.schedule_lag.observe(0.1)
+    metrics.time_to_detect.observe(60.0)
+    metrics.time_to_heal.observe(7200.0)
+    metrics.held("api-down", HoldReason.COOLDOWN)
+    metrics.attempted("restart", AttemptState.SUCCEEDED)
+    metrics.verified("restart", Verification.EFFECTIVE)
+    metrics.wrote(ok=True)
+    metrics.reloaded(ok=True, at=1_700_000_000.0)
+    metrics.read_from(
+        sources(
+            readings=[
+                ("api_health", Reading(samples={"up": 1, "latency_seconds": 0.25, "state": "well", "fresh": True}))
+            ],
+            incidents=[incident(1, handed_over=HoldReason.EXHAUSTED), incident(2, state=IncidentState.RECOVERING)],
+            rules=[rule("api-down"), rule("quiet")],
+            budgets=[("all", Limit(count=20, window=3600.0), 19)],
+        )
+    )
+    return metrics
+
+
+def values(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = metrics.snapshot().render()[0].decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+    }
+
+
+def value(metrics: Metrics, name: str, labels: Mapping[str, str] | None = None) -> float | None:
+    return values(metrics).get((f"heald_{name}", tuple(sorted((labels or {}).items()))))
+
+
+def test_every_promised_name_is_shown() -> None:
+    text = full().snapshot().render()[0].decode()
+    for name in NAMES.split():
+        assert f"# TYPE heald_{name} " in text, name
+
+
+def test_promtool_finds_nothing_to_say() -> None:
+    text, _ = full().snapshot().render()
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_open_metrics_is_what_its_own_parser_reads() -> None:
+    text, content_type = full().snapshot().render(OPEN_METRICS)
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in parse_open_metrics(text.decode())}
+    assert families["heald_check_runs"].type == "counter"
+    assert families["heald_build"].samples[0].labels == {"version": "1.2.3"}
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "text/html", "application/openmetrics-text; version=rubbish"])
+def test_anything_else_gets_prometheus_own_format(accept: str) -> None:
+    text, content_type = full().snapshot().render(accept)
+    assert content_type.startswith("text/plain; version=0.0.4")
+    assert b"# EOF" not in text
+
+
+def test_runs_are_counted_by_how_they_ended() -> None:
+    metrics = Metrics(version="0")
+    check = metrics.check("web")
+    check.observe(RunResult.OK, 0.004)
+    check.observe(RunResult.OK, 0.005)
+    check.observe(RunResult.TIMEOUT, 40.0)
+    check.skipped()
+    assert value(metrics, "check_runs_total", {"check": "web", "result": "ok"}) == 2
+    assert value(metrics, "check_runs_total", {"check": "web", "result": "timeout"}) == 1
+    assert value(metrics, "check_runs_total", {"check": "web", "result": "skipped"}) == 1
+    assert value(metrics, "check_runs_total", {"check": "web", "result": "blind"}) == 0
+    assert value(metrics, "check_duration_seconds_bucket", {"check": "web", "le": "0.005"}) == 2
+    assert value(metrics, "check_duration_seconds_bucket", {"check": "web", "le": "30.0"}) == 2
+    assert value(metrics, "check_duration_seconds_count", {"check": "web"}) == 3
+    assert value(metrics, "check_duration_seconds_sum", {"check": "web"}) == pytest.approx(40.009)
+
+
+def test_a_check_is_blind_until_a_run_can_look_and_a_skip_changes_nothing() -> None:
+    metrics = Metrics(version="0")
+    check = metrics.check("web")
+    check.observe(RunResult.BLIND, 0.1)
+    check.skipped()
+    assert value(metrics, "check_blind", {"check": "web"}) == 1
+    check.observe(RunResult.OK, 0.1)
+    assert value(metrics, "check_blind", {"check": "web"}) == 0
+
+
+def test_the_same_check_keeps_its_numbers_and_a_forgotten_one_leaves_no_label() -> None:
+    metrics = Metrics(version="0")
+    metrics.check("web").observe(RunResult.OK, 0.1)
+    metrics.held("web-down", HoldReason.MODE)
+    assert metrics.check("web").runs[RunResult.OK] == 1
+    metrics.forget("web")
+    metrics.forget_rule("web-down")
+    metrics.forget("never heard of")
+    assert not [labels for _, labels in values(metrics) if ("check", "web") in labels or ("rule", "web-down") in labels]
+
+
+def test_strings_and_missing_values_are_no_samples() -> None:
+    metrics = full()
+    nan = Reading(subject="/a", samples={"up": 1, "used_percent": float("nan"), "free_bytes": float("inf")})
+    metrics.read_from(sources(readings=[("disk", nan)]))
+    assert [key for key in values(metrics) if key[0] == "heald_sample"] == []
+    assert value(metrics, "check_up", {"check": "disk", "subject": "/a"}) == 1
+    assert value(full(), "sample", {"check": "api_health", "subject": "", "sample": "fresh"}) == 1
+    assert value(full(), "sample", {"check": "api_health", "subject": "", "sample": "latency_seconds"}) == 0.25
+
+
+def test_doubled_subjects_and_names_that_are_not_utf8_do_not_spoil_the_scrape() -> None:
+    metrics = Metrics(version="0")
+    twice = Reading(subject="/x\udcff", samples={"up": 1})
+    metrics.read_from(sources(readings=[("disk", twice), ("disk", twice)]))
+    text = metrics.snapshot().render()[0].decode()
+    assert text.count("heald_check_up{") == 1
+    assert value(metrics, "check_up", {"check": "disk", "subject": "/x?"}) == 1
+
+
+def test_label_values_with_quotes_and_line_breaks_are_escaped() -> None:
+    metrics = Metrics(version="0")
+    metrics.read_from(sources(readings=[("disk", Reading(subject='a"b\\c\nd', samples={"up": 0}))]))
+    assert value(metrics, "check_up", {"check": "disk", "subject": 'a"b\\c\nd'}) == 0
+
+
+def test_a_rule_without_an_incident_shows_zero() -> None:
+    metrics = full()
+    assert value(metrics, "incidents", {"rule": "api-down", "severity": "P1", "state": "firing"}) == 1
+    assert value(metrics, "incidents", {"rule": "api-down", "severity": "P1", "state": "recovering"}) == 1
+    assert value(metrics, "incidents", {"rule": "quiet", "severity": "P1", "state": "firing"}) == 0
+    assert value(metrics, "handed_over") == 1
+
+
+def test_mode_pause_and_store_are_read_at_the_scrape() -> None:
+    metrics = full()
+    assert (value(metrics, "mode", {"mode": "act"}), value(metrics, "mode", {"mode": "observe"})) == (1, 0)
+    assert (value(metrics, "paused"), value(metrics, "store_writable")) == (1, 0)
+
+
+def test_of_two_limits_over_one_window_the_nearer_is_shown() -> None:
+    metrics = Metrics(version="0")
+    limit = Limit(count=3, window=5400.0)
+    metrics.read_from(sources(budgets=[("command:web@node", limit, 2), ("command:web@node", limit, 1)]))
+    assert value(metrics, "budget_remaining", {"resource": "command:web@node", "window": "1h30m"}) == 1
+
+
+def test_a_failed_reload_keeps_the_time_of_the_last_good_one() -> None:
+    metrics = Metrics(version="0")
+    assert value(metrics, "config_last_reload_successful") is None
+    metrics.reloaded(ok=True, at=50.0)
+    metrics.reloaded(ok=False, at=60.0)
+    assert value(metrics, "config_last_reload_successful") == 0
+    assert value(metrics, "config_last_reload_success_timestamp_seconds") == 50.0
+
+
+def test_writes_that_failed_are_counted_apart() -> None:
+    metrics = Metrics(version="0")
+    metrics.wrote(ok=True)
+    metrics.wrote(ok=False)
+    metrics.wrote(ok=False)
+    assert value(metrics, "store_writes_total", {"result": "ok"}) == 1
+    assert value(metrics, "store_writes_total", {"result": "error"}) == 2
+
+
+def test_two_daemons_in_one_process_share_nothing() -> None:
+    one, other = Metrics(version="1"), Metrics(version="2")
+    one.check("web").observe(RunResult.OK, 0.1)
+    assert "web" not in other.snapshot().render()[0].decode()
+
+
+def test_a_snapshot_does_not_change_while_it_is_rendered() -> None:
+    metrics = full()
+    before = metrics.snapshot()
+    metrics.check("later").observe(RunResult.OK, 0.1)
+    assert b"later" not in before.render()[0]
+
+
+def test_observing_a_run_costs_microseconds() -> None:
+    check = Metrics(version="0").check("web")
+    rounds = []
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(10_000):
+            check.observe(RunResult.OK, 0.02)
+        rounds.append((time.process_time() - began) / 10_000)
+    assert min(rounds) < 3e-6

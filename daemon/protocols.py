@@ -49,6 +49,7 @@ class CheckContext(Protocol):
 
     node: str
     clock: Clock
+    timeout: float  # seconds this run may take before it is cancelled; silence is a reading only if told before that
 
     async def run(
         self,

@@ -51,6 +51,7 @@ class Run:
     ended: float  # steady seconds; the time of everything that follows from this run
     readings: tuple[Reading, ...] = ()
     error: str | None = None  # set: the run was blind, and this says why
+    timed_out: bool = False  # the error is that it did not end within its timeout
     is_look: bool = False  # a second look: feeds the lifecycle, proposes nothing
     at: Stamp | None = None  # the end as a stamp, for the record
 

@@ -59,3 +59,4 @@ class Attempt:
     verification: Verification | None = None
     released: Stamp | None = None  # end of verification: the resource is free, the cooldown begins
     would: bool = False  # observe mode
+    void: bool = False  # a would-be attempt whose count was reset by going to act mode

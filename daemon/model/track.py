@@ -43,7 +43,7 @@ class Ladder:
     waiting_since: Stamp | None = None  # unverified: waits for the first known run
     floor: Stamp | None = None  # the settle's end behind which no window of its incidents reaches
     closed: Stamp | None = None  # when its last open incident closed
-    last_incident: str | None = None  # the newest incident it was worked for: a relapse links to it
+    last_incident: str | None = None  # the last of its incidents to close: a relapse links to it
     held_for: float = 0.0  # seconds of being held that count towards `escalate_after`
     hold: HoldReason | None = None  # the hold in force
     would: bool = False  # it has would-be attempts: going to act mode resets it

@@ -1,0 +1,130 @@
+"""A linked configuration as the pipeline needs it: by check, every rule that judges it."""
+
+from dataclasses import dataclass, field
+
+from daemon.config.setup import Setup
+from daemon.engine.condition import Condition
+from daemon.engine.lifecycle import Timing
+from daemon.engine.observations import Observations
+from daemon.errors import RemediationError
+from daemon.model.check import Check
+from daemon.model.rule import Limit, Rule, Severity, Step
+from daemon.model.target import Target
+
+DEFAULT_LIMIT = (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
+"""Most attempts on a resource whose service names no limit (docs/judgement.md, defaults)."""
+
+
+def compiled(rule: Rule, check: str) -> tuple[Condition, Condition | None]:
+    """A rule's conditions for one check, as what they are: the model knows them only as a protocol."""
+    when, clear_when = rule.when[check], rule.clear_when[check] if rule.clear_when else None
+    if not isinstance(when, Condition) or not isinstance(clear_when, Condition | None):
+        raise TypeError(f"rule {rule.name} was not compiled")
+    return when, clear_when
+
+
+@dataclass(kw_only=True, slots=True)
+class Binding:
+    """One rule for one check."""
+
+    rule: Rule
+    check: Check
+    when: Condition
+    clear_when: Condition | None
+    rings: int  # how many of a track's memories are `when`'s; the rest are `clear_when`'s
+    timing: Timing
+    upstream: tuple[str, ...]  # services that the check's service needs, nearest first
+    ladders: dict[str, str | None] = field(default_factory=dict)  # by subject: the first step's resource, if known
+
+
+class Bindings:
+    """The rules of one configuration, by check, and what their steps would touch."""
+
+    def __init__(self, setup: Setup, node: str) -> None:
+        self.setup = setup
+        self._node = node
+        self.by_check: dict[str, list[Binding]] = {name: [] for name in setup.checks}
+        self.rules = {rule.name: rule for rule in setup.rules}
+        for rule in setup.rules:
+            for name in rule.checks:
+                self.by_check[name].append(self._bind(rule, setup.checks[name]))
+        self.pairs = frozenset((rule.name, check) for rule in setup.rules for check in rule.checks)
+        self.roots = frozenset(name for needed in setup.upstream.values() for name in needed)
+        self.checks_of: dict[str, tuple[str, ...]] = {
+            service: tuple(check.name for check in setup.checks.values() if check.service == service)
+            for service in setup.services
+        }
+
+    def _bind(self, rule: Rule, check: Check) -> Binding:
+        when, clear_when = compiled(rule, check.name)
+        return Binding(
+            rule=rule,
+            check=check,
+            when=when,
+            clear_when=clear_when,
+            rings=when.rings,
+            timing=Timing(every=check.every, for_seconds=rule.for_seconds[check.name], clear_for=rule.clear_for),
+            upstream=self.setup.upstream.get(check.service or "", ()),
+        )
+
+    def declare(self, observations: Observations) -> None:
+        """Say which samples of which checks conditions look back on, and how far."""
+        keep: dict[str, dict[str, float]] = {name: {} for name in self.setup.checks}
+        unchanged: dict[str, set[str]] = {name: set() for name in self.setup.checks}
+        for binding in (binding for bindings in self.by_check.values() for binding in bindings):
+            for condition in filter(None, (binding.when, binding.clear_when)):
+                for (check, sample), seconds in condition.windows.items():
+                    keep[check][sample] = max(seconds, keep[check].get(sample, 0.0))
+                for check, sample in condition.unchanged:
+                    unchanged[check].add(sample)
+        for name, configured in self.setup.checks.items():
+            observations.declare(name, configured.every, keep[name], frozenset(unchanged[name]))
+
+    def target(self, check: Check, subject: str) -> Target:
+        """What an incident of this check and subject is about."""
+        service = self.setup.services.get(check.service) if check.service else None
+        return Target(node=self._node, check=check.name, subject=subject, service=service, managers=self.setup.managers)
+
+    def resource(self, step: Step, check: Check, subject: str) -> str:
+        """What a step would touch. Raises RemediationError."""
+        return self.setup.types.remediations[step.remediation].resource(step.options, self.target(check, subject))
+
+    def ladder_resource(self, binding: Binding, subject: str) -> str | None:
+        """The resource of the rule's first step, by which its ladder is known; None where there is no ladder."""
+        if subject not in binding.ladders:
+            steps = binding.rule.steps
+            try:
+                found = self.resource(steps[0], binding.check, subject) if steps else None
+            except RemediationError:
+                found = None  # the loader tries every resource; what fails only now is said when the step is proposed
+            binding.ladders[subject] = found
+        return binding.ladders[subject]
+
+    def limit_of(self, resource: str) -> tuple[Limit, ...]:
+        """The limits of a resource: those of the service that its manager runs, else the default."""
+        for name, manager in self.setup.managers.items():
+            limit = self.setup.services[name].limit
+            if manager.resource == resource and limit is not None:
+                return limit
+        return DEFAULT_LIMIT
+
+    def longest_window(self) -> float:
+        """The longest window of any limit, in seconds."""
+        limits = [*self.setup.settings.budget, *DEFAULT_LIMIT]
+        limits += [limit for rule in self.setup.rules for limit in rule.limit]
+        limits += [limit for service in self.setup.services.values() for limit in service.limit or ()]
+        return max(limit.window for limit in limits)
+
+    def root_settle(self, service: str) -> float:
+        """The longest settle of the steps on a service, by default 10 s: what its dependants wait at least."""
+        steps = [
+            step.settle
+            for check in self.checks_of.get(service, ())
+            for binding in self.by_check[check]
+            for step in binding.rule.steps
+        ]
+        return max(steps, default=10.0)
+
+    def pressing(self, check: str) -> list[Binding]:
+        """The rules on a check that are severe enough to make its service sick: P0 and P1."""
+        return [binding for binding in self.by_check[check] if binding.rule.severity in (Severity.P0, Severity.P1)]

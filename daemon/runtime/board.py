@@ -1,0 +1,114 @@
+"""What the pipeline knows now, by name; every change is also a row for the store."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from daemon.engine.counting import age, counts_still
+from daemon.engine.verification import Watch
+from daemon.model.incident import Incident, IncidentState, Transition
+from daemon.model.moment import Stamp
+from daemon.model.remediation import Attempt
+from daemon.model.track import HoldRecord, Ladder, Remembered, Track
+
+TrackKey = tuple[str, str, str]
+"""rule, check, subject"""
+LadderKey = tuple[str, str]
+"""rule, resource of its first step"""
+Row = Incident | Transition | HoldRecord | Attempt | Ladder | Track
+
+
+class Board:
+    """Tracks, ladders, incidents and attempts in memory, authoritative while this daemon holds the state's lock."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[TrackKey, Track] = {}
+        self.ladders: dict[LadderKey, Ladder] = {}
+        self.incidents: dict[str, Incident] = {}  # the open ones
+        self.attempts: dict[str, Attempt] = {}  # every one that a limit could still count
+        self.watches: dict[str, Watch] = {}  # attempts under way, by id
+        self.ladder_of: dict[str, LadderKey] = {}  # by open incident
+        self.subjects: dict[tuple[str, str], set[str]] = {}  # by rule and check: subjects with a track
+        self._rows: list[Row] = []
+        self._later: dict[TrackKey | LadderKey, Track | Ladder] = {}
+
+    def restore(self, remembered: Remembered) -> None:
+        """Take over what the store remembers; nothing of it is a new row."""
+        self.incidents = {incident.id: incident for incident in remembered.incidents if incident.closed is None}
+        self.attempts = {attempt.id: attempt for attempt in remembered.attempts}
+        self.ladders = {(ladder.rule, ladder.resource): ladder for ladder in remembered.ladders}
+        for track in remembered.tracks:
+            known = track.incident is None or track.incident in self.incidents
+            if (track.state is not IncidentState.INACTIVE and known) or track.memory:
+                self._keep(track)
+
+    def take_rows(self) -> list[Row]:
+        """The rows since the last call; of each keyed row the newest stands for all."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def note(self, row: Transition | HoldRecord) -> None:
+        """Record what only happens."""
+        self._rows.append(row)
+
+    def put_track(self, track: Track, *, is_change: bool) -> None:
+        """Keep a track; one that is INACTIVE without a memory is forgotten. Only a change becomes a row at once."""
+        if track.state is IncidentState.INACTIVE and not track.memory:
+            self.tracks.pop((track.rule, track.check, track.subject), None)
+            self.subjects.get((track.rule, track.check), set()).discard(track.subject)
+        else:
+            self._keep(track)
+        key = (track.rule, track.check, track.subject)
+        if is_change:
+            self._later.pop(key, None)
+            self._rows.append(track)
+        else:
+            self._later[key] = track
+
+    def _keep(self, track: Track) -> None:
+        self.tracks[track.rule, track.check, track.subject] = track
+        self.subjects.setdefault((track.rule, track.check), set()).add(track.subject)
+
+    def put_ladder(self, ladder: Ladder, *, is_change: bool = True) -> Ladder:
+        """Keep a ladder. Only a change becomes a row at once."""
+        self.ladders[ladder.rule, ladder.resource] = ladder
+        if is_change:
+            self._rows.append(ladder)
+        else:
+            self._later[ladder.rule, ladder.resource] = ladder
+        return ladder
+
+    def take_measured(self) -> list[Row]:
+        """What was only measured since the last call (time that counts, memories): written with the history."""
+        later, self._later = self._later, {}
+        return list(later.values())
+
+    def put_incident(self, incident: Incident) -> None:
+        """Keep an incident; a closed one leaves memory."""
+        if incident.closed is None:
+            self.incidents[incident.id] = incident
+        else:
+            self.incidents.pop(incident.id, None)
+            self.ladder_of.pop(incident.id, None)
+        self._rows.append(incident)
+
+    def put_attempt(self, attempt: Attempt) -> None:
+        """Keep an attempt; its watch sees the same."""
+        self.attempts[attempt.id] = attempt
+        if attempt.id in self.watches:
+            self.watches[attempt.id] = replace(self.watches[attempt.id], attempt=attempt)
+        self._rows.append(attempt)
+
+    def open_incidents(self, key: LadderKey) -> Iterator[Incident]:
+        """The open incidents that share a ladder, oldest first."""
+        return (incident for incident in self.incidents.values() if self.ladder_of.get(incident.id) == key)
+
+    def forget(self, now: Stamp, *, longest: float, relapse: dict[str, float]) -> None:
+        """Drop what no limit, cooldown or relapse can need any more. `relapse` is by rule, in seconds."""
+        for attempt in list(self.attempts.values()):
+            if attempt.id not in self.watches and not counts_still(attempt, longest, now):
+                del self.attempts[attempt.id]
+        for key, ladder in list(self.ladders.items()):
+            if ladder.closed is None or ladder.attempt is not None:
+                continue
+            if age(ladder.closed, now) >= relapse.get(ladder.rule, 0.0):
+                del self.ladders[key]

@@ -1,0 +1,104 @@
+"""What holds for every proposal at once: start, pauses, clock jumps, shutdown, the store."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.logs import log
+from daemon.model.settings import Settings
+from daemon.protocols import Clock
+
+JUMP_SECONDS = 30.0  # a wall clock that moves further than this against the steady one has jumped
+JUMP_HOLD = 60.0  # seconds of holding after a jump
+BOOT_GRACE = 300.0  # seconds after the host's boot until which the startup grace lasts at least
+
+
+class Circumstances:
+    """The daemon's own state, as far as guards ask for it. Times are steady seconds."""
+
+    def __init__(self, clock: Clock, settings: Settings, pause_file: Path | None) -> None:
+        self.shutting_down = False
+        self.store_why: Callable[[], str | None] = lambda: None
+        self.jumped_until = 0.0
+        self.readings_from = 0.0
+        self._clock = clock
+        self._pause_file = pause_file
+        self._was_paused = self.paused_why() is not None
+        stamp = clock.stamp()
+        self._offset = stamp.wall - stamp.boottime
+        grace = settings.startup_grace
+        self.grace_until = max(stamp.boottime + grace, BOOT_GRACE) if grace > 0 else 0.0
+        self._not_clear_yet: set[tuple[str, str]] | None = None
+
+    def wait_for_clear(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """Say which rule x check must have been CLEAR before the startup grace ends early."""
+        self._not_clear_yet = set(pairs)
+
+    @property
+    def is_graced(self) -> bool:
+        """Whether the startup grace still runs."""
+        return self.grace_until > 0
+
+    def was_clear(self, rule: str, check: str) -> None:
+        """Note that a rule found a check CLEAR; the last one ends the startup grace."""
+        if self._not_clear_yet is None:
+            return
+        self._not_clear_yet.discard((rule, check))
+        if not self._not_clear_yet:
+            self.grace_until = 0.0
+
+    def watch_clock(self) -> bool:
+        """Compare the wall clock with the steady one; true if it has jumped since the last call."""
+        stamp = self._clock.stamp()
+        if self.grace_until and stamp.boottime >= self.grace_until:
+            self.grace_until = 0.0
+        moved = stamp.wall - stamp.boottime - self._offset
+        self._offset += moved
+        if abs(moved) <= JUMP_SECONDS:
+            return False
+        self.jumped_until = stamp.boottime + JUMP_HOLD
+        self.readings_from = stamp.boottime
+        log.warning(
+            "clock_jumped", f"The wall clock jumped by {moved:+.0f} s; nothing is done for a minute.", seconds=moved
+        )
+        return True
+
+    def paused_why(self) -> str | None:
+        """Who paused heald and why; None if it is not paused. A file that cannot be read pauses too."""
+        if self._pause_file is None:
+            return None
+        try:
+            text = self._pause_file.read_text(errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})"
+        try:
+            content = json.loads(text)
+            return f"{content['why']} (by {content['who']}, {content['at']})"
+        except (ValueError, KeyError, TypeError):
+            return text.strip()[:500] or f"the file {self._pause_file} is there"
+
+    def watch_pause(self) -> str | None:
+        """As `paused_why`; notes when a pause ended: runs that began before that decide nothing."""
+        why = self.paused_why()
+        if self._was_paused and why is None:
+            self.readings_from = max(self.readings_from, self._clock.steady())
+        self._was_paused = why is not None
+        return why
+
+    def pause(self, *, why: str, who: str) -> None:
+        """Write the kill switch. Raises OSError if the state directory cannot be written."""
+        if self._pause_file is None:
+            raise OSError("this daemon has no state directory to pause in")
+        at = self._clock.now().isoformat(timespec="seconds")
+        self._pause_file.write_text(json.dumps({"why": why, "who": who, "at": at}) + "\n")
+        self._was_paused = True
+
+    def resume(self) -> bool:
+        """Remove the kill switch; false if there was none."""
+        if self._pause_file is None or not self._pause_file.exists():
+            return False
+        self._pause_file.unlink()
+        self.watch_pause()
+        return True

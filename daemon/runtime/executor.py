@@ -1,0 +1,196 @@
+"""Carries proposals out: second look, claim, effect. The only place that waits for them."""
+
+import asyncio
+from typing import Never
+
+from daemon.engine.guards import Proposal
+from daemon.errors import CheckError, RemediationError, StoreError
+from daemon.logs import log
+from daemon.model.check import Check
+from daemon.model.incident import Hold, HoldReason
+from daemon.model.remediation import Attempt, AttemptState, Outcome
+from daemon.model.service import ServiceState
+from daemon.protocols import Clock
+from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.healing import Healing
+from daemon.runtime.runs import Runs
+from daemon.runtime.toolbox import ActToolbox, Toolbox
+from daemon.store.store import Store
+
+BEGIN_WITHIN = 5.0  # seconds after its claim by which an effect begins, or never (docs/judgement.md, ladder)
+ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
+_CANCEL_GRACE = 5.0  # seconds a cancelled remediation may take to end; then it is abandoned
+
+
+class Executor:
+    """From proposals to ended effects."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        healing: Healing,
+        aftercare: Aftercare,
+        runs: Runs,
+        store: Store,
+        clock: Clock,
+        node: str,
+    ) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._healing = healing
+        self._aftercare = aftercare
+        self._runs = runs
+        self._store = store
+        self._clock = clock
+        self._node = node
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration; what is under way ends under the old one."""
+        self._bindings = bindings
+
+    async def run(self) -> Never:
+        """The standing task: weigh the proposals of each instant, most severe first."""
+        async with asyncio.TaskGroup() as group:  # a bug of ours ends the daemon; the row says what was claimed
+            while True:
+                await self._runs.proposed.wait()
+                self._runs.proposed.clear()
+                await asyncio.sleep(0)  # runs that end at this very instant propose too
+                for proposal in self._healing.drain():
+                    if self._healing.weigh(proposal):
+                        task = group.create_task(self._heal(proposal, self._bindings))
+                        self._tasks.add(task)
+                        task.add_done_callback(self._tasks.discard)
+                self._runs.flush()
+
+    async def drain(self, grace: float) -> None:
+        """Let what is under way end within `grace` seconds, then cancel it: its attempts will be found lost."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
+
+    # ---- one proposal -------------------------------------------------------------------------------------------
+
+    async def _heal(self, proposal: Proposal, bindings: Bindings) -> None:
+        await self._look_again(proposal, bindings)
+        manager = await self._ask_manager(proposal, bindings)
+        attempt = self._healing.after_look(proposal, manager=manager)
+        if attempt is None:
+            self._runs.flush()
+        elif attempt.would:
+            self._aftercare.would(attempt)
+            self._runs.flush()
+        elif await self._claim(proposal, attempt):
+            await self._effect(proposal, attempt, bindings)
+            self._runs.flush()
+
+    async def _look_again(self, proposal: Proposal, bindings: Bindings) -> None:
+        """Run the check and those of all upstream services once more, each with its own timeout."""
+        setup = bindings.setup
+        upstream = setup.upstream.get(proposal.service or "", ())
+        names = [name for service in upstream for name in bindings.checks_of.get(service, ())]
+        checks: list[Check] = [setup.checks[name] for name in dict.fromkeys([*names, proposal.check])]
+        for run in await asyncio.gather(*(self._runs.look(check, is_look=True) for check in checks)):
+            self._runs.take(run)
+
+    async def _ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
+        """Hold while the resource's own manager is acting on it, or cannot be asked."""
+        managers = bindings.setup.managers.values()
+        manager = next((it for it in managers if it.resource == proposal.resource), None)
+        if manager is None:
+            return None
+        context = Toolbox(node=self._node, clock=self._clock, timeout=ASK_MANAGER)
+        try:
+            async with asyncio.timeout(ASK_MANAGER):
+                status = await manager.status(context)
+        except TimeoutError:
+            sentence = f"{manager.kind} did not say within {ASK_MANAGER:.0f}s what {proposal.resource} is doing"
+            return Hold(reason=HoldReason.BLIND_NOW, sentence=sentence)
+        except CheckError as error:
+            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"{manager.kind} could not be asked: {error}")
+        if status.state is not ServiceState.BUSY:
+            return None
+        sentence = f"its own manager is acting on it: {manager.kind} says {status.detail}"
+        return Hold(reason=HoldReason.RESOURCE_BUSY, sentence=sentence)
+
+    async def _claim(self, proposal: Proposal, attempt: Attempt) -> bool:
+        """Commit the claim with everything that led to it; false if the store's own rows or its state forbid it."""
+        rows = [row for row in self._board.take_rows() if not isinstance(row, Attempt) or row.id != attempt.id]
+        try:
+            hold = await self._store.claim(attempt, rows, lambda counted: self._healing.permits(proposal, counted))
+        except StoreError as error:
+            hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=f"the claim could not be written: {error}")
+        if hold is None:
+            return True
+        self._store.submit(*rows)
+        self._healing.unclaim(proposal, attempt, hold)
+        self._runs.flush()
+        return False
+
+    async def _effect(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> None:
+        late = self._clock.steady() - attempt.claimed.boottime
+        if late > BEGIN_WITHIN:
+            summary = f"the claim took {late:.1f}s to be written: too late to begin"
+            self._aftercare.finish(attempt.id, AttemptState.LAPSED, Outcome(summary=summary))
+            return
+        log.info(
+            "attempt_begun",
+            f"Attempt {attempt.remediation} of {attempt.resource} by rule {attempt.rule} begins.",
+            attempt=attempt.id,
+            rule=attempt.rule,
+            resource=attempt.resource,
+        )
+        try:
+            outcome = await self._act(proposal, attempt, bindings)
+        except RemediationError as error:
+            failed = Outcome(summary=str(error), details=error.details)
+            self._aftercare.finish(attempt.id, AttemptState.FAILED, failed, permanent=error.permanent)
+        else:
+            self._aftercare.finish(attempt.id, AttemptState.SUCCEEDED, outcome)
+
+    async def _act(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> Outcome:
+        """Run the remediation within its timeout, enforced from outside. Raises RemediationError."""
+        kind = bindings.setup.types.remediations[attempt.remediation]
+        target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
+        incident = self._board.incidents.get(proposal.incident)
+        context = ActToolbox(
+            node=self._node,
+            clock=self._clock,
+            timeout=attempt.timeout,
+            incident=proposal.incident,
+            rule=attempt.rule,
+            because=incident.because if incident else "",
+            attempt=attempt.id,
+        )
+        task = asyncio.ensure_future(kind.act(proposal.step.options, target, context))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=attempt.timeout)
+            if not done:
+                await self._give_up(task)
+                raise RemediationError(f"it did not end within {attempt.timeout:g}s and was ended")
+        except asyncio.CancelledError:
+            await self._give_up(task)
+            raise
+        error = task.exception()
+        if error is None or isinstance(error, RemediationError):
+            return task.result()
+        log.error("remediation_bug", f"Remediation {attempt.remediation} has a bug: {error!r}.", exc_info=error)
+        raise RemediationError(f"bug in remediation {attempt.remediation}: {error!r}") from error
+
+    async def _give_up(self, task: asyncio.Future[Outcome]) -> None:
+        """Cancel a remediation; one that ignores it is abandoned, and that is said."""
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=_CANCEL_GRACE)
+        if done:
+            if not task.cancelled():
+                task.exception()  # seen: what it says after its end was cancelled changes nothing
+            return
+        log.error("remediation_abandoned", "A remediation ignores its cancellation and is abandoned.")
+        task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())

@@ -1,0 +1,277 @@
+"""From a breach to a claim: proposals, guards, holds, the second look. Nothing here waits."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from daemon.engine import ladder as ladders
+from daemon.engine.counting import steady_of
+from daemon.engine.guards import Facts, Proposal, decide, over_limit
+from daemon.engine.verification import Watch, settling
+from daemon.errors import RemediationError
+from daemon.logs import log
+from daemon.model.check import Run
+from daemon.model.incident import Hold, HoldReason
+from daemon.model.remediation import Attempt, AttemptState
+from daemon.model.rule import Verdict
+from daemon.model.settings import Mode
+from daemon.model.track import Ladder, Track
+from daemon.protocols import Clock
+from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.board import Board, LadderKey, TrackKey
+from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.health import Health
+from daemon.runtime.holds import Holds, key_of
+
+
+class Healing:
+    """The ladders: what would be done now, what holds it, and the claim of an attempt."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        health: Health,
+        holds: Holds,
+        circumstances: Circumstances,
+        clock: Clock,
+    ) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._health = health
+        self._holds = holds
+        self._circumstances = circumstances
+        self._clock = clock
+        self._queue: dict[LadderKey, Proposal] = {}
+        self._reserved: dict[str, LadderKey] = {}  # resources in their second look: the ladder that proposed
+        self._looking: set[LadderKey] = set()
+        self._looks: dict[TrackKey, tuple[Verdict, Run]] = {}
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration: what was proposed under the old one is proposed anew from the next run."""
+        went_to_act = bindings.setup.settings.mode is Mode.ACT and self._bindings.setup.settings.mode is not Mode.ACT
+        self._bindings = bindings
+        self._queue.clear()
+        if went_to_act:
+            self.forget_would()
+
+    def forget_would(self) -> None:
+        """Going from observe to act: ladders and would-be counts start anew."""
+        for attempt in list(self._board.attempts.values()):
+            if attempt.would and not attempt.void:
+                watch = self._board.watches.pop(attempt.id, None)
+                released = attempt.released or (self._clock.stamp() if watch else None)
+                self._board.put_attempt(replace(attempt, void=True, released=released))
+        for ladder in list(self._board.ladders.values()):
+            if ladder.would:
+                self._board.put_ladder(replace(ladders.anew(ladder), attempt=None, closed=ladder.closed))
+
+    # ---- proposals ----------------------------------------------------------------------------------------------
+
+    def breached(self, binding: Binding, track: Track, run: Run) -> None:
+        """A firing incident was breached once more: propose its ladder's current step."""
+        rule = binding.rule
+        resource = self._bindings.ladder_resource(binding, track.subject)
+        if resource is None or track.incident is None:
+            return
+        key = (rule.name, resource)
+        ladder = self._board.ladders.get(key)
+        if ladder is None or ladder.attempt is not None or key in self._looking:
+            return
+        if track.muted and not self._may_be_told(binding, track, run):
+            return
+        index = ladders.current(ladder, rule)
+        if index is None:
+            self._holds.exhaust(key)
+            return
+        proposal = self._proposal(binding, ladder, index, track, run)
+        waiting = self._queue.get(key)
+        if proposal is not None and (waiting is None or proposal.firing_since < waiting.firing_since):
+            self._queue[key] = proposal
+
+    def _proposal(self, binding: Binding, ladder: Ladder, index: int, track: Track, run: Run) -> Proposal | None:
+        rule, step = binding.rule, binding.rule.steps[index]
+        try:
+            resource = self._bindings.resource(step, binding.check, track.subject)
+        except RemediationError as error:
+            log.error(
+                "step_impossible", f"Rule {rule.name}: {step.remediation} cannot be done: {error}", rule=rule.name
+            )
+            self._board.put_ladder(ladders.given_up(replace(ladder, step=step.key, nth=0), rule.steps))
+            return None
+        settings = self._bindings.setup.settings
+        incident = self._board.incidents[track.incident or ""]
+        return Proposal(
+            rule=rule,
+            ladder=ladder,
+            index=index,
+            step=step,
+            resource=resource,
+            incident=incident.id,
+            check=track.check,
+            subject=track.subject,
+            service=binding.check.service,
+            timing=binding.timing,
+            firing_since=steady_of(incident.opened, self._clock.stamp()),
+            run_began=run.began,
+            run_ended=run.ended,
+            limit=self._bindings.limit_of(resource),
+            would=settings.mode is not Mode.ACT or step.remediation not in settings.allow,
+        )
+
+    def _may_be_told(self, binding: Binding, track: Track, run: Run) -> bool:
+        """Whether a muted incident goes to the guards: while its upstream is sick, or once `for` counted anew."""
+        if self._health.sick_upstream(binding.check.service) is not None:
+            self._board.put_track(replace(track, counted=0.0), is_change=False)
+            return True
+        root, well_since = self._health.upstream_well_since(binding.check.service)
+        counted = min(track.counted, max(0.0, run.ended - well_since))
+        needed = max(binding.timing.for_seconds, self._bindings.root_settle(root) if root else 0.0)
+        if counted < needed:
+            self._board.put_track(replace(track, counted=counted), is_change=False)
+            return False
+        self._board.put_track(replace(track, counted=counted, muted=False), is_change=True)
+        return True
+
+    def drain(self) -> list[Proposal]:
+        """The proposals of this instant: highest severity, then oldest firing, then order in the file."""
+        queue, self._queue = self._queue, {}
+        return sorted(queue.values(), key=lambda it: (it.rule.severity, it.firing_since, it.rule.order))
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether `drain` would return any."""
+        return bool(self._queue)
+
+    # ---- guards -------------------------------------------------------------------------------------------------
+
+    def facts(self, proposal: Proposal, *, manager_busy: str | None = None) -> Facts:
+        """What the guards may look at, now."""
+        around, watches = self._circumstances, self._board.watches.values()
+        around.watch_clock()
+        sick = self._health.sick_upstream(proposal.service)
+        return Facts(
+            now=self._clock.stamp(),
+            settings=self._bindings.setup.settings,
+            shutting_down=around.shutting_down,
+            store_why=around.store_why(),
+            paused_why=around.watch_pause(),
+            grace_until=around.grace_until,
+            jumped_until=around.jumped_until,
+            readings_from=around.readings_from,
+            attempts=list(self._board.attempts.values()),
+            watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
+            would_watches={watch.attempt.resource: watch for watch in watches if watch.attempt.would},
+            reserved={name: key[0] for name, key in self._reserved.items() if key != key_of(proposal)},
+            manager_busy=manager_busy,
+            upstream_sick={proposal.service: sick} if proposal.service and sick else {},
+        )
+
+    def weigh(self, proposal: Proposal) -> bool:
+        """Ask the guards; true if the proposal goes on to its second look. Its resource is then reserved."""
+        key = key_of(proposal)
+        if proposal.incident not in self._board.incidents or key in self._looking:
+            return False
+        hold, goes_on = decide(proposal, self.facts(proposal))
+        if hold is not None:
+            self._holds.put(proposal, hold)
+        if goes_on:
+            self._looking.add(key)
+            if not proposal.would:
+                self._reserved.setdefault(proposal.resource, key)
+        return goes_on
+
+    def looked(self, rule: str, run: Run, subject: str, verdict: Verdict) -> None:
+        """Note what a second look found."""
+        if self._looking:
+            self._looks[rule, run.check, subject] = (verdict, run)
+
+    def after_look(self, proposal: Proposal, *, manager: Hold | None = None) -> Attempt | None:
+        """Ask the guards again with what the second look found; claim the attempt if none holds."""
+        key = key_of(proposal)
+        self._looking.discard(key)
+        if self._reserved.get(proposal.resource) == key:
+            del self._reserved[proposal.resource]
+        verdict, run = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), (None, None))
+        ladder = self._board.ladders.get(key)
+        if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:
+            return None  # a reload came between: judged anew from the next run
+        if verdict is Verdict.BREACHED and run is not None:
+            proposal = replace(proposal, ladder=ladder, run_began=run.began, run_ended=run.ended)
+            busy = manager.sentence if manager and manager.reason is HoldReason.RESOURCE_BUSY else None
+            hold, goes_on = decide(proposal, self.facts(proposal, manager_busy=busy))
+            hold = hold if hold is not None or manager is None else manager
+            if hold is not None:
+                self._holds.put(proposal, hold)
+            return self._claim(proposal) if goes_on and manager is None else None
+        if verdict is Verdict.CLEAR:
+            self._board.put_ladder(ladders.found_clear(ladder))
+            sentence = "it was clear when heald looked again, just before acting"
+            self._holds.put(proposal, Hold(reason=HoldReason.CLEAR_NOW, sentence=sentence))
+        else:
+            self._board.put_ladder(replace(ladder, clear_streak=0))
+            why = (run.error if run else None) or "the second look found no value"
+            self._holds.put(proposal, Hold(reason=HoldReason.BLIND_NOW, sentence=f"heald could not look again: {why}"))
+        return None
+
+    # ---- claim --------------------------------------------------------------------------------------------------
+
+    def _claim(self, proposal: Proposal) -> Attempt:
+        """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
+        board, now, step = self._board, self._clock.stamp(), proposal.step
+        key = key_of(proposal)
+        joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
+        try_number = ladders.spent(proposal.ladder, proposal.rule.steps, proposal.index) + 1
+        others = [incident for incident in joined.values() if incident != proposal.incident]
+        attempt = Attempt(
+            id=f"{int(now.wall * 1000):013d}-{secrets.token_hex(3)}",
+            rule=proposal.rule.name,
+            resource=proposal.resource,
+            ladder=key[1],
+            remediation=step.remediation,
+            step=step.key,
+            try_number=try_number,
+            incidents=(proposal.incident, *others),
+            claimed=now,
+            timeout=step.timeout,
+            settle=step.settle,
+            verify=step.verify,
+            cooldown=ladders.cooldown_of(step, try_number),
+            state=AttemptState.WOULD if proposal.would else AttemptState.RUNNING,
+            ended=now if proposal.would else None,
+            summary="nothing was done: heald only observes here" if proposal.would else "",
+            would=proposal.would,
+        )
+        checks = self._bindings.setup.checks
+        watch = Watch(
+            attempt=attempt,
+            rule=proposal.rule,
+            members=joined,
+            every=max(checks[check].every for check, _ in joined),
+        )
+        board.watches[attempt.id] = settling(watch, now.boottime) if proposal.would else watch
+        board.put_attempt(attempt)
+        board.put_ladder(
+            ladders.claimed(proposal.ladder, proposal.rule, proposal.index, attempt.id, would=proposal.would)
+        )
+        if not proposal.would:
+            self._holds.end(key)
+        return attempt
+
+    def permits(self, proposal: Proposal, attempts: Sequence[Attempt]) -> Hold | None:
+        """What the limits say of the store's own rows, asked within the claim's transaction."""
+        now = self._clock.stamp()
+        return over_limit(proposal, Facts(now=now, settings=self._bindings.setup.settings, attempts=attempts))
+
+    def unclaim(self, proposal: Proposal, attempt: Attempt, hold: Hold) -> None:
+        """Take a claim back that the store did not commit: nothing was done, no try was spent."""
+        board, key = self._board, key_of(proposal)
+        board.watches.pop(attempt.id, None)
+        board.attempts.pop(attempt.id, None)
+        before, ladder = proposal.ladder, board.ladders.get(key)
+        if ladder is not None and ladder.attempt == attempt.id:
+            board.put_ladder(
+                replace(ladder, attempt=None, step=before.step, nth=before.nth, tries=before.tries, would=before.would)
+            )
+            self._holds.put(proposal, hold)

@@ -1,0 +1,72 @@
+"""Which services are sick, as far as those that depend on them need to know."""
+
+from daemon.model.check import Check, Run
+from daemon.model.incident import IncidentState
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+
+_SICK = (IncidentState.PENDING, IncidentState.FIRING)
+
+
+class Health:
+    """Sick upstream services, and since when they are well again. Times are steady seconds."""
+
+    def __init__(self, bindings: Bindings, board: Board) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
+        self._was_sick: dict[str, bool] = {}
+        self._well_at: dict[str, float] = {}  # by service: when it was last found well after it was sick
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration; what removed checks said is forgotten."""
+        self._bindings = bindings
+        self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
+
+    def saw(self, run: Run) -> None:
+        """Note `up` of a run; a blind one changes nothing."""
+        if run.error is None:
+            self._down[run.check] = any(reading.samples.get("up") == 0 for reading in run.readings)
+
+    def judged(self, check: Check, at: float) -> None:
+        """Note, after a run was judged, whether its service became well."""
+        service = check.service
+        if service is None or service not in self._bindings.roots:
+            return
+        is_sick = self.why_sick(service) is not None
+        if self._was_sick.get(service) and not is_sick:
+            self._well_at[service] = at
+        self._was_sick[service] = is_sick
+
+    def is_down(self, check: str) -> bool:
+        """Whether a check's newest known run had `up` 0."""
+        return self._down.get(check, False)
+
+    def why_sick(self, service: str) -> str | None:
+        """What says that a service is sick: a check with `up` 0, or a P0 or P1 rule pending or firing on it."""
+        for check in self._bindings.checks_of.get(service, ()):
+            if self._down.get(check):
+                return f"{service}, where {check} has up 0"
+            for binding in self._bindings.pressing(check):
+                for subject in self._board.subjects.get((binding.rule.name, check), ()):
+                    state = self._board.tracks[binding.rule.name, check, subject].state
+                    if state in _SICK:
+                        return f"{service}, where rule {binding.rule.name} is {state}"
+        return None
+
+    def sick_upstream(self, service: str | None) -> str | None:
+        """The first service that this one depends on, however far, that is sick: which, and why."""
+        for needed in self._bindings.setup.upstream.get(service or "", ()):
+            if why := self.why_sick(needed):
+                return why
+        return None
+
+    def upstream_well_since(self, service: str | None) -> tuple[str | None, float]:
+        """The upstream service that became well last, and when."""
+        known = [
+            (self._well_at[needed], needed)
+            for needed in self._bindings.setup.upstream.get(service or "", ())
+            if needed in self._well_at
+        ]
+        at, name = max(known, default=(float("-inf"), None))
+        return name, at

@@ -1,0 +1,113 @@
+"""Holds in force and incidents handed over to people."""
+
+from dataclasses import replace
+
+from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
+from daemon.logs import log
+from daemon.metrics import Metrics
+from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
+from daemon.model.track import HoldRecord
+from daemon.protocols import Clock
+from daemon.runtime.board import Board, LadderKey
+
+
+def key_of(proposal: Proposal) -> LadderKey:
+    """The ladder that proposes."""
+    return proposal.ladder.rule, proposal.ladder.resource
+
+
+class Holds:
+    """Why nothing is done, in words, and whether people were told."""
+
+    def __init__(self, board: Board, clock: Clock, metrics: Metrics) -> None:
+        self._board = board
+        self._clock = clock
+        self._metrics = metrics
+        self._held_at: dict[LadderKey, float] = {}
+
+    def put(self, proposal: Proposal, hold: Hold) -> None:
+        """Keep the hold in force; record it when its reason changes; tell people where it is for them."""
+        key, now = key_of(proposal), self._clock.stamp()
+        ladder = self._board.ladders[key]
+        held_for, since = ladder.held_for, self._held_at.get(key)
+        if since is not None and ladder.hold is not None and ladder.hold not in NOT_ESCALATED:
+            held_for += now.boottime - since
+        self._held_at[key] = now.boottime
+        is_change = ladder.hold is not hold.reason
+        is_open = ladder.closed is None
+        self._board.put_ladder(
+            replace(ladder, hold=hold.reason if is_open else None, held_for=held_for), is_change=is_change
+        )
+        if is_change:
+            self._record(proposal, hold)
+        if hold.reason is HoldReason.UPSTREAM:
+            self._mute(key)
+        elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
+            self.hand_over(key, hold.reason, hold.sentence)
+
+    def end(self, key: LadderKey) -> None:
+        """Nothing holds the ladder any more: it acts, or it is quiet."""
+        self._held_at.pop(key, None)
+        for incident in self._board.open_incidents(key):
+            if incident.hold is not None:
+                self._board.put_incident(replace(incident, hold=None, hold_sentence=""))
+
+    def _record(self, proposal: Proposal, hold: Hold) -> None:
+        self._board.note(
+            HoldRecord(
+                rule=proposal.rule.name,
+                resource=proposal.resource,
+                incident=proposal.incident,
+                remediation=proposal.step.remediation,
+                reason=hold.reason,
+                sentence=hold.sentence,
+                at=self._clock.stamp(),
+            )
+        )
+        for incident in self._firing(key_of(proposal)):
+            self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
+        self._metrics.held(proposal.rule.name, hold.reason)
+        log.info(
+            "held",
+            f"Rule {proposal.rule.name}: {proposal.step.remediation} of {proposal.resource} is held: {hold.sentence}.",
+            rule=proposal.rule.name,
+            reason=str(hold.reason),
+            incident=proposal.incident,
+        )
+
+    def _mute(self, key: LadderKey) -> None:
+        """What a sick upstream holds is counted anew when that ends, and told only then."""
+        for incident in self._firing(key):
+            track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
+            if track is not None and not track.muted:
+                self._board.put_track(replace(track, muted=True, counted=0.0), is_change=True)
+
+    def _firing(self, key: LadderKey) -> list[Incident]:
+        return [it for it in self._board.open_incidents(key) if it.state is IncidentState.FIRING]
+
+    def hand_over(self, key: LadderKey, reason: HoldReason, sentence: str) -> None:
+        """Tell people, once per incident; `exhausted` is told even if something else was told before."""
+        for incident in self._firing(key):
+            if incident.handed_over is not None and (
+                reason is not HoldReason.EXHAUSTED or incident.handed_over is reason
+            ):
+                continue
+            self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
+            log.error(
+                "handed_over",
+                f"Incident {incident.id} of rule {incident.rule} needs people: {sentence}.",
+                incident=incident.id,
+                rule=incident.rule,
+                reason=str(reason),
+            )
+
+    def exhaust(self, key: LadderKey) -> None:
+        """Every step was tried: heald acts on it no more until it resolves or somebody says `heald retry`."""
+        ladder = self._board.ladders[key]
+        sentence = "every step of the rule was tried and it is still not well"
+        if not ladder.exhausted:
+            self._board.put_ladder(replace(ladder, exhausted=True, hold=HoldReason.EXHAUSTED))
+        for incident in self._firing(key):
+            if incident.hold is not HoldReason.EXHAUSTED:
+                self._board.put_incident(replace(incident, hold=HoldReason.EXHAUSTED, hold_sentence=sentence))
+        self.hand_over(key, HoldReason.EXHAUSTED, sentence)

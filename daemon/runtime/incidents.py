@@ -1,0 +1,95 @@
+"""Incidents: opened, told, closed, and each change of state recorded."""
+
+import secrets
+from dataclasses import replace
+
+from daemon.engine.counting import age
+from daemon.engine.ladder import reopened
+from daemon.logs import log
+from daemon.metrics import Metrics
+from daemon.model.incident import Incident, IncidentState, Transition
+from daemon.model.moment import Stamp
+from daemon.model.track import Ladder, Track
+from daemon.protocols import Clock
+from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.bindings import Binding
+from daemon.runtime.board import Board, TrackKey
+from daemon.runtime.health import Health
+
+
+class Incidents:
+    """What the pipeline opens and closes."""
+
+    def __init__(self, board: Board, *, health: Health, aftercare: Aftercare, clock: Clock, metrics: Metrics) -> None:
+        self._board = board
+        self._health = health
+        self._aftercare = aftercare
+        self._clock = clock
+        self._metrics = metrics
+        self._pending_since: dict[TrackKey, float] = {}
+
+    def note(self, before: Track, after: Track, at: Stamp, because: str) -> None:
+        """Record a change of state: a row, and a line for people."""
+        if after.state is IncidentState.PENDING:
+            self._pending_since[after.rule, after.check, after.subject] = after.last_at
+        self._board.note(
+            Transition(
+                rule=after.rule,
+                check=after.check,
+                subject=after.subject,
+                incident=after.incident,
+                old=before.state,
+                new=after.state,
+                at=at,
+                because=because,
+            )
+        )
+        where = f"{after.check} {after.subject}".strip()
+        say = log.warning if after.state is IncidentState.FIRING else log.info
+        say(
+            f"incident_{after.state}" if after.incident else f"rule_{after.state}",
+            f"Rule {after.rule} on {where} is {after.state}" + (f": {because}" if because else "."),
+            rule=after.rule,
+            check=after.check,
+            subject=after.subject,
+            incident=after.incident,
+        )
+
+    def open(self, binding: Binding, resource: str | None, track: Track, at: Stamp, because: str) -> Track:
+        """Open an incident; within `relapse` of the last one its ladder goes on where it was."""
+        rule, linked = binding.rule, None
+        incident_id = f"INC-{self._clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        if resource is not None:
+            key = (rule.name, resource)
+            before = self._board.ladders.get(key) or Ladder(rule=rule.name, resource=resource)
+            ladder, is_relapse = reopened(before, rule, at)
+            linked = ladder.last_incident if is_relapse else None
+            self._board.put_ladder(ladder)
+            self._board.ladder_of[incident_id] = key
+        incident = Incident(
+            id=incident_id,
+            rule=rule.name,
+            check=track.check,
+            subject=track.subject,
+            service=binding.check.service,
+            severity=rule.severity,
+            state=IncidentState.FIRING,
+            opened=at,
+            because=because,
+            linked_to=linked,
+        )
+        self._board.put_incident(incident)
+        since = self._pending_since.pop((rule.name, track.check, track.subject), at.boottime)
+        self._metrics.time_to_detect.observe(max(0.0, at.boottime - since))
+        return replace(track, incident=incident_id, muted=self._health.sick_upstream(incident.service) is not None)
+
+    def close(self, incident: Incident, state: IncidentState, at: Stamp) -> None:
+        """Close an incident; its ladder closes with the last of them."""
+        key = self._board.ladder_of.get(incident.id)
+        self._board.put_incident(replace(incident, state=state, closed=at, hold=None, hold_sentence=""))
+        if state is IncidentState.RESOLVED:
+            self._metrics.time_to_heal.observe(max(0.0, age(incident.opened, at)))
+        else:
+            self._aftercare.left(incident)
+        if key is not None:
+            self._aftercare.closed(key, incident.id, at)

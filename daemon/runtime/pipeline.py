@@ -1,0 +1,242 @@
+"""The river: a run comes in; verdicts, transitions and proposals come out, in this order and in this file.
+
+Nothing here waits. What becomes of a proposal stands in `healing.py`; who carries it out, in `executor.py`.
+"""
+
+from dataclasses import replace
+
+from daemon.engine.counting import steady_of
+from daemon.engine.lifecycle import absent, advance, passed_over
+from daemon.engine.observations import Observations
+from daemon.engine.verification import Member, is_before_verify
+from daemon.metrics import Metrics
+from daemon.model.check import Check, Run
+from daemon.model.incident import IncidentState
+from daemon.model.moment import Stamp
+from daemon.model.rule import Verdict
+from daemon.model.track import Ladder, Track
+from daemon.protocols import Clock
+from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.healing import Healing
+from daemon.runtime.health import Health
+from daemon.runtime.incidents import Incidents
+from daemon.runtime.judging import ABSENT, Judged, Subject, by_copy, judge, subjects, view_of
+
+_REMOVED = "the rule or the check was removed"
+_STALL = 1.0  # seconds past its timeout after which a run says more of heald than of its target
+_NO_SUBJECTS: set[str] = set()
+_CLOSED = (IncidentState.RESOLVED, IncidentState.VANISHED, IncidentState.WITHDRAWN)
+Key = tuple[str, str]
+"""rule and subject, within the run of one check"""
+
+
+class Pipeline:
+    """Judges runs and keeps what follows from them on the board."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        observations: Observations,
+        circumstances: Circumstances,
+        health: Health,
+        healing: Healing,
+        aftercare: Aftercare,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._observations = observations
+        self._circumstances = circumstances
+        self._health = health
+        self._healing = healing
+        self._aftercare = aftercare
+        self._incidents = Incidents(board, health=health, aftercare=aftercare, clock=clock, metrics=metrics)
+        self._clock = clock
+        bindings.declare(observations)
+
+    def replace(self, bindings: Bindings) -> None:
+        """Judge by another configuration from the next run on. State is keyed by names and stays."""
+        for name in self._bindings.by_check.keys() - bindings.by_check.keys():
+            self._observations.drop(name)
+        self._bindings = bindings
+        bindings.declare(self._observations)
+        self._health.replace(bindings)
+        self._healing.replace(bindings)
+        self._aftercare.replace(bindings)
+        self.withdraw_missing()
+
+    def interval(self, check: Check) -> float:
+        """Seconds to a check's next run: `retry_every` while a rule on it is pending or a step is verified by it."""
+        if self._board.tracks or self._board.watches:
+            for binding in self._bindings.by_check.get(check.name, ()):
+                for subject in self._board.subjects.get((binding.rule.name, check.name), ()):
+                    if self._board.tracks[binding.rule.name, check.name, subject].state is IncidentState.PENDING:
+                        return check.retry_every
+            if self._aftercare.needs_runs(check.name):
+                return check.retry_every
+        return check.every
+
+    def withdraw_missing(self) -> None:
+        """Close what a removed or renamed rule or check leaves behind."""
+        now = self._clock.stamp()
+        for track in list(self._board.tracks.values()):
+            if (track.rule, track.check) not in self._bindings.pairs:
+                self._move(track, replace(track, state=IncidentState.WITHDRAWN, memory=()), now, _REMOVED)
+        for incident in list(self._board.incidents.values()):
+            if (incident.rule, incident.check, incident.subject) not in self._board.tracks:
+                self._incidents.close(incident, IncidentState.WITHDRAWN, now)
+        self._aftercare.release_empty()
+
+    def take(self, run: Run) -> None:
+        """Judge one run: observations, verdicts, transitions, verification, proposals; in this order."""
+        check = self._bindings.setup.checks.get(run.check)
+        if check is None:
+            return
+        if run.error is None and run.ended - run.began > check.timeout + _STALL:
+            run = replace(run, readings=(), error="heald itself stood still during this run")
+        self._observations.record(run)
+        self._health.saw(run)
+        breached: list[tuple[Binding, Track]] = []
+        words: dict[Key, Verdict] = {}
+        for binding in self._bindings.by_check[run.check]:
+            breached += self._judge(binding, run, words)
+        if self._board.watches:
+            self._verify(run, words)
+        self._health.judged(check, run.ended)
+        if not run.is_look:
+            for binding, track in breached:
+                self._healing.breached(binding, track, run)
+
+    def _judge(self, binding: Binding, run: Run, words: dict[Key, Verdict]) -> list[tuple[Binding, Track]]:
+        """Judge one rule over every subject of a run; returns the tracks that are firing and breached."""
+        breached: list[tuple[Binding, Track]] = []
+        verdicts: set[Verdict | None] = set()
+        tracked = self._board.subjects.get((binding.rule.name, run.check), _NO_SUBJECTS)
+        for subject in subjects(binding, run, self._observations, tracked):
+            verdict, track = self._judge_subject(binding, run, subject, words)
+            verdicts.add(verdict)
+            if verdict is Verdict.BREACHED and track is not None and track.state is IncidentState.FIRING:
+                breached.append((binding, track))
+        if self._circumstances.is_graced and verdicts == {Verdict.CLEAR}:
+            self._circumstances.was_clear(binding.rule.name, run.check)
+        return breached
+
+    def _judge_subject(
+        self, binding: Binding, run: Run, subject: Subject, words: dict[Key, Verdict]
+    ) -> tuple[Verdict | None, Track | None]:
+        """The verdict, None if this run judges nothing, and the track after it, None if there is none."""
+        rule, board = binding.rule, self._board
+        track = board.tracks.get((rule.name, run.check, subject.name))
+        resource = self._bindings.ladder_resource(binding, subject.name)
+        if board.watches and resource and self._is_settling(rule.name, resource, run.began):
+            if track is not None:
+                board.put_track(passed_over(track), is_change=False)
+            return None, track
+        ladder = board.ladders.get((rule.name, resource)) if resource and board.ladders else None
+        floor = self._floor(ladder)
+        lenient = ladder is not None and ladder.attempt is not None
+        judged = judge(
+            binding.when,
+            binding.clear_when,
+            view_of(run, subject, self._observations, floor, lenient=lenient),
+            track.memory if track else (),
+            knows_breach=track is not None,
+        )
+        if board.watches or run.is_look:
+            words[rule.name, subject.name] = judged.word
+        if run.is_look:
+            self._healing.looked(rule.name, run, subject.name, judged.verdict)
+        if ladder is not None and ladder.waiting_since is not None and judged.verdict is not Verdict.UNKNOWN:
+            self._aftercare.knows((ladder.rule, ladder.resource))
+        if track is None and judged.verdict is not Verdict.BREACHED and not judged.memory:
+            return judged.verdict, None
+        return judged.verdict, self._advance(binding, run, subject, judged, track)
+
+    def _advance(
+        self, binding: Binding, run: Run, subject: Subject, judged: Judged, track: Track | None
+    ) -> Track | None:
+        """Move a track by one run, and record what that changed; None if nothing is left to track."""
+        before = track or Track(rule=binding.rule.name, check=run.check, subject=subject.name)
+        after = replace(before, memory=judged.memory) if judged.memory != before.memory else before
+        after = advance(after, judged.verdict, judged.clears, run.ended, binding.timing)
+        if subject.blind is ABSENT:
+            after = absent(after, run.ended, binding.check.vanish_after)
+        elif after.missing_since is not None and run.error is None:
+            after = replace(after, missing_since=None)
+        because = "" if after.state is before.state else binding.when.because(judged.view)
+        self._move(before, after, run.at or self._clock.stamp(), because, binding)
+        return self._board.tracks.get((before.rule, before.check, before.subject))
+
+    def _floor(self, ladder: Ladder | None) -> float | None:
+        if ladder is None or ladder.floor is None:
+            return None
+        return steady_of(ladder.floor, self._clock.stamp())
+
+    def _is_settling(self, rule: str, resource: str, began: float) -> bool:
+        """Whether a run judges nothing for this ladder: something is being done to its resource."""
+        for watch in self._board.watches.values():
+            attempt = watch.attempt
+            touches = attempt.resource == resource or (attempt.rule, attempt.ladder) == (rule, resource)
+            if touches and not attempt.would and is_before_verify(watch, began):
+                return True
+        return False
+
+    # ---- verification -------------------------------------------------------------------------------------------
+
+    def _verify(self, run: Run, words: dict[Key, Verdict]) -> None:
+        """Tell each attempt under way what this run says of its incidents, by the attempt's own copy of the rule."""
+        for watch in list(self._board.watches.values()):
+            if watch.settled is None or run.began < watch.settled:
+                continue
+            said: dict[Member, Verdict] = {}
+            for check, name in watch.members:
+                if check != run.check:
+                    continue
+                if self._bindings.rules.get(watch.rule.name) is watch.rule:
+                    said[check, name] = words.get((watch.rule.name, name), Verdict.UNKNOWN)
+                else:
+                    said[check, name] = by_copy(watch.rule, run, name, self._observations, watch.settled)
+            if said:
+                self._aftercare.heard(watch, said, run.ended)
+
+    # ---- transitions --------------------------------------------------------------------------------------------
+
+    def _move(self, before: Track, after: Track, at: Stamp, because: str, binding: Binding | None = None) -> None:
+        """Keep the new track; open or close its incident."""
+        if after.state is before.state:
+            if after is not before:
+                self._board.put_track(after, is_change=False)
+            return
+        if after.state is IncidentState.FIRING and before.incident is None and binding is not None:
+            resource = self._bindings.ladder_resource(binding, after.subject)
+            after = self._incidents.open(binding, resource, after, at, because)
+        kept = after
+        if after.state in _CLOSED:
+            memory = after.memory if after.state is IncidentState.RESOLVED else ()
+            kept = replace(
+                after,
+                state=IncidentState.INACTIVE,
+                incident=None,
+                counted=0.0,
+                muted=False,
+                missing_since=None,
+                memory=memory,
+            )
+        self._board.put_track(kept, is_change=True)
+        self._incidents.note(before, after, at, because)
+        incident = self._board.incidents.get(after.incident or "")
+        if incident is None:
+            return
+        if after.state in _CLOSED:
+            self._incidents.close(incident, after.state, at)
+        else:
+            self._board.put_incident(replace(incident, state=after.state))
+            key = self._board.ladder_of.get(incident.id)
+            if after.state is IncidentState.RECOVERING and key is not None:
+                self._aftercare.recovering(key)

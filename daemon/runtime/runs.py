@@ -1,0 +1,90 @@
+"""One run of a check: look, judge, record. What the scheduler starts."""
+
+import asyncio
+
+from daemon.config.setup import Setup
+from daemon.metrics import CheckMetrics, Metrics, RunResult
+from daemon.model.check import Check, Run
+from daemon.model.track import HistoryRow
+from daemon.protocols import Clock
+from daemon.runtime.board import Board
+from daemon.runtime.healing import Healing
+from daemon.runtime.look import look
+from daemon.runtime.pipeline import Pipeline
+from daemon.runtime.toolbox import Toolbox
+from daemon.store.store import Store
+
+
+class Runs:
+    """Looks, hands runs to the pipeline, and passes on what the store and the executor must know."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        pipeline: Pipeline,
+        healing: Healing,
+        board: Board,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        node: str,
+    ) -> None:
+        self.proposed = asyncio.Event()
+        self._pipeline = pipeline
+        self._healing = healing
+        self._board = board
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._node = node
+        self._setup = setup
+        self._toolboxes: dict[str, Toolbox] = {}
+        self._counts: dict[str, CheckMetrics] = {}
+
+    def replace(self, setup: Setup) -> None:
+        """Go on with another configuration."""
+        for name in self._counts.keys() - setup.checks.keys():
+            self._metrics.forget(name)
+        self._setup = setup
+        self._toolboxes.clear()
+        self._counts.clear()
+
+    async def start(self, check: Check) -> None:
+        """One due run, from its look to its record."""
+        self.take(await self.look(check))
+        self.flush()
+
+    async def look(self, check: Check, *, is_look: bool = False) -> Run:
+        """Look once, within the check's timeout."""
+        toolbox = self._toolboxes.get(check.name)
+        if toolbox is None:
+            toolbox = Toolbox(node=self._node, clock=self._clock, timeout=check.timeout)
+            self._toolboxes[check.name] = toolbox
+            self._counts[check.name] = self._metrics.check(check.name)
+        return await look(check, self._setup.types.checks[check.type], toolbox, self._clock, is_look=is_look)
+
+    def take(self, run: Run) -> None:
+        """Judge a run and record it."""
+        counts = self._counts.get(run.check)
+        if counts is not None:
+            result = RunResult.OK if run.error is None else RunResult.TIMEOUT if run.timed_out else RunResult.BLIND
+            counts.observe(result, run.ended - run.began)
+        at = run.at or self._clock.stamp()
+        if run.error is not None:
+            rows = [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
+        else:
+            rows = [
+                HistoryRow(check=run.check, subject=reading.subject, at=at, ok=True, samples=reading.samples)
+                for reading in run.readings
+            ]
+        self._store.append_history(rows)
+        self._pipeline.take(run)
+
+    def flush(self) -> None:
+        """Give the store what is new, and wake the executor where something is proposed."""
+        rows = self._board.take_rows()
+        if rows:
+            self._store.submit(*rows)
+        if self._healing.has_proposals:
+            self.proposed.set()

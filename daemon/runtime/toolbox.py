@@ -1,0 +1,38 @@
+"""What plug-ins get in their hands: the context of a check and of a remediation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daemon.protocols import Clock, Completed
+from daemon.runtime.process import run_command
+
+
+@dataclass(kw_only=True, slots=True)
+class Toolbox:
+    """The context of one check."""
+
+    node: str
+    clock: Clock
+    timeout: float  # seconds the run may take
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        output_limit: int = 65536,
+    ) -> Completed:
+        """As `CheckContext.run`."""
+        return await run_command(argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit)
+
+
+@dataclass(kw_only=True, slots=True)
+class ActToolbox(Toolbox):
+    """The context of one attempt."""
+
+    incident: str
+    rule: str
+    because: str
+    attempt: str

@@ -1,1 +1,58 @@
-"""The command line, one file per command group."""
+"""The command line, one file per command group; a command's file is imported when it is the one that was asked for."""
+
+from importlib import import_module
+
+import click
+
+from daemon import __version__
+
+_COMMANDS = {  # name: module, what it is in it, and its one line in the help, so that the help imports nothing
+    "run": ("run", "run_command", "Run the daemon in the foreground."),
+    "validate": ("validate", "validate_command", "Say every error of a rules file."),
+    "check": ("check", "check_command", "Look once, without a daemon, and judge."),
+    "eval": ("eval", "eval_command", "Try a condition."),
+    "plugins": ("plugins", "plugins_command", "List check types, remediations and managers."),
+    "status": ("show", "status_command", "Show what the daemon is doing now."),
+    "incidents": ("show", "incidents_command", "Show what is wrong and what was done about it."),
+    "reload": ("operate", "reload_command", "Make the daemon read its rules file again."),
+    "pause": ("operate", "pause_command", "Hold all acting until resume."),
+    "resume": ("operate", "resume_command", "End a pause."),
+    "retry": ("operate", "retry_command", "Start an incident's ladder anew."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands' names and imports them late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, "version"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"daemon.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [*((name, text) for name, (_, _, text) in _COMMANDS.items()), ("version", _VERSION_HELP)]
+            )
+
+
+_VERSION_HELP = "Say the version."
+_EPILOG = """Exit codes: 0 done · 1 refused, failed or not valid · 2 wrong usage · 69 no daemon answers ·
+77 not permitted. Of `heald run`: 75 another daemon has the state directory · 78 the rules file cannot be used.
+Of `heald check`: 0 ok · 1 warning · 2 critical · 3 unknown or wrong usage."""
+
+
+@click.group(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="heald %(version)s")
+def main() -> None:
+    """Heald: checks, judges by your rules, heals within limits, remembers and explains."""
+
+
+@main.command("version", help=_VERSION_HELP)
+def _version() -> None:
+    click.echo(f"heald {__version__}")

@@ -1,0 +1,192 @@
+"""The control socket: what people at this host may ask and tell the daemon, as JSON over HTTP.
+
+    GET  /status                          StatusJson
+    GET  /incidents?limit=N&closed=1      {"incidents": [IncidentJson, ...]}, newest first
+    POST /reload                          {"reloaded": true}; 422 with `errors` if the file was refused
+    POST /pause   {"why": TEXT}           {"paused": true}
+    POST /resume                          {"resumed": true}; false if nothing was paused
+    POST /retry   {"incident": ID}        {"said": TEXT}; 404 for an unknown incident
+
+Who asks is who the kernel says is at the other end. Who may ask is decided by the socket's mode, 0660.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import pwd
+import socket
+import stat
+import struct
+from pathlib import Path
+
+from aiohttp import web
+
+from daemon.api.bounds import Bounds
+from daemon.api.wire import SOCKET_NAME, error_to_json
+from daemon.errors import HealdError
+from daemon.protocols import Control
+
+MODE = 0o660
+PATH_BYTES = 107  # sockaddr_un's sun_path, less its final zero (unix(7))
+TEXT_LENGTH = 1000  # characters of a reason for a pause
+INCIDENTS_AT_MOST = 1000
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
+
+
+class ControlSocketError(HealdError):
+    """The control socket cannot be opened."""
+
+
+class ControlServer:
+    """The control socket of one daemon. `directory` is $RUNTIME_DIRECTORY, else the state directory."""
+
+    def __init__(self, control: Control, *, directory: Path) -> None:
+        self.path = directory / SOCKET_NAME
+        self._control = control
+        self._bounds = Bounds(refuse=lambda status, sentence: _refuse(status, sentence))
+        self._bounds.app.router.add_routes(
+            [
+                web.get("/status", self._status),
+                web.get("/incidents", self._incidents),
+                web.post("/reload", self._reload),
+                web.post("/pause", self._pause),
+                web.post("/resume", self._resume),
+                web.post("/retry", self._retry),
+            ]
+        )
+        self._server: asyncio.Server | None = None
+        self._inode: tuple[int, int] | None = None
+
+    async def start(self) -> None:
+        """Listen; a dead daemon's socket file is replaced.
+
+        Raises:
+            ControlSocketError: a live daemon listens there, something else has the name, or the folder is not ours.
+        """
+        bound = _bind(self.path)
+        try:
+            await self._bounds.runner.setup()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(self._bounds.protocol, sock=bound)
+        except BaseException:
+            bound.close()
+            raise
+        found = self.path.stat()
+        self._inode = (found.st_dev, found.st_ino)
+
+    async def stop(self) -> None:
+        """Stop listening, remove the socket file if it is still ours, end every connection."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            try:
+                found = self.path.stat()
+                if (found.st_dev, found.st_ino) == self._inode:
+                    self.path.unlink()
+            except FileNotFoundError:
+                pass  # gone already: systemd removes the runtime directory, people remove files
+        await self._bounds.runner.cleanup()
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return web.json_response(self._control.status())
+
+    async def _incidents(self, request: web.Request) -> web.Response:
+        limit = request.query.get("limit", "50")
+        if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= INCIDENTS_AT_MOST:
+            return _refuse(400, f"limit is {limit!r}; it must be a whole number from 1 to {INCIDENTS_AT_MOST}")
+        closed = request.query.get("closed", "0")
+        if closed not in ("0", "1"):
+            return _refuse(400, f"closed is {closed!r}; it must be 0 or 1")
+        found = await self._control.incidents(limit=int(limit), closed=closed == "1")
+        return web.json_response({"incidents": found})
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        errors = await self._control.reload()
+        if not errors:
+            return web.json_response({"reloaded": True})
+        many = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        sentence = f"the file was refused with {many}; the configuration in use stays"
+        return web.json_response(error_to_json(sentence, errors), status=422)
+
+    async def _pause(self, request: web.Request) -> web.Response:
+        why = await _text(request, "why")
+        await self._control.pause(why=why, who=_who(request))
+        return web.json_response({"paused": True})
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        return web.json_response({"resumed": await self._control.resume(who=_who(request))})
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        incident = await _text(request, "incident")
+        try:
+            said = await self._control.retry(incident, who=_who(request))
+        except LookupError as error:
+            sentence = str(error.args[0]) if error.args else f"there is no incident {incident}"
+            return _refuse(404, sentence)
+        return web.json_response({"said": said})
+
+
+def _refuse(status: int, sentence: str) -> web.Response:
+    return web.json_response(error_to_json(sentence), status=status)
+
+
+async def _text(request: web.Request, key: str) -> str:
+    """The one text that a request carries: not empty, of one line and bounded. Raises HTTPBadRequest."""
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise web.HTTPBadRequest(reason="the body is not JSON") from error
+    value = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value.strip():
+        raise web.HTTPBadRequest(reason=f"the body must be {json.dumps({key: 'TEXT'})}, and the text not empty")
+    if len(value) > TEXT_LENGTH:
+        raise web.HTTPBadRequest(reason=f"{key} has {len(value)} characters; at most {TEXT_LENGTH} are kept")
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in value).split())
+
+
+def _who(request: web.Request) -> str:
+    """The user at the other end, by name, as the kernel knows it."""
+    peer = request.get_extra_info("socket")
+    _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _bind(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > PATH_BYTES:
+        raise ControlSocketError(
+            f"{path}: a unix socket's path has at most {PATH_BYTES} bytes, this has {len(os.fsencode(path))}; "
+            "choose a shorter state directory, or set RUNTIME_DIRECTORY"
+        )
+    _remove_dead(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    before = os.umask(0o777 & ~MODE)  # the file must never be open to others, not even for a moment
+    try:
+        bound.bind(str(path))
+    except OSError as error:
+        bound.close()
+        raise ControlSocketError(f"cannot open the control socket {path}: {error.strerror}") from error
+    finally:
+        os.umask(before)
+    return bound
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the socket file that a dead daemon left; a live one's, or what is no socket, is left alone."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ControlSocketError(f"{path} is there and is no socket; move it away")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as asked:
+            asked.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except OSError as error:
+        if error.errno != errno.EAGAIN:  # its queue is full: alive, and busy
+            raise ControlSocketError(f"cannot look at the control socket {path}: {error.strerror}") from error
+    raise ControlSocketError(f"another heald answers on {path}; stop it first")

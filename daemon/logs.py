@@ -1,0 +1,204 @@
+"""Logs: one line per change, a sentence for people and an `event` key for machines; JSON, or colours on a terminal.
+
+Every line has `timestamp` (ISO 8601, UTC), `level`, `event` (stable, to filter by) and `message` (a sentence).
+Lines of libraries and of Python's warnings take the same way, with `event` "library" and the `logger` they came from.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+_OURS = "heald"
+_FIELDS = "heald_fields"  # the attribute of a log record that carries event and fields of our own lines
+_MASK = "**********"
+_SECRET_KEY = re.compile(
+    r"passw|passphrase|secret|token|authorization|api_?key|private_?key|credential|cookie|dsn$", re.IGNORECASE
+)
+_SECRET_TEXTS = (  # secrets inside sentences: what comes before is kept, the secret is masked
+    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE),
+    re.compile(r"(?P<kept>\bauthorization['\"]?\s*[=:]\s*['\"]?(?:[a-z]+\s+)?)[^\s,;'\"]+", re.IGNORECASE),
+    re.compile(r"(?P<kept>\bBearer\s+)[A-Za-z0-9._~+/-]{8,}=*"),
+    re.compile(r"(?P<kept>\b(?:password|passwd|secret|token|api_?key)\s*[=:]\s*)[^\s,;&'\"]+", re.IGNORECASE),
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DEEPEST = 8  # levels of a field that are looked into; deeper ones are written as text
+_PRIORITY = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # syslog(3), as sd-daemon(3) reads it
+
+
+class Form(StrEnum):
+    """How lines look."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Log:
+    """Where heald says what changed. Before `configure` only warnings and errors are seen, as plain sentences."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger(_OURS)
+
+    def debug(self, event: str, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Say what only a developer of heald wants to know."""
+        self._say(logging.DEBUG, event, message, exc_info, fields)
+
+    def info(self, event: str, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Say what changed. `event` is its stable name, `message` a sentence, `fields` the facts in it."""
+        self._say(logging.INFO, event, message, exc_info, fields)
+
+    def warning(self, event: str, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """As `info`, for what an operator should look at by and by."""
+        self._say(logging.WARNING, event, message, exc_info, fields)
+
+    def error(self, event: str, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """As `info`, for what heald could not do; `exc_info` adds the traceback of a bug."""
+        self._say(logging.ERROR, event, message, exc_info, fields)
+
+    def _say(
+        self, level: int, event: str, message: str, error: BaseException | None, fields: Mapping[str, object]
+    ) -> None:
+        extra = {_FIELDS: {"event": event, **fields}}
+        self._logger.log(level, "%s", message, exc_info=error, extra=extra, stacklevel=3)
+
+
+log = Log()
+"""The one log; modules import it and never make another."""
+
+
+def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form:
+    """Write all lines to `stream` (stderr unless told) from now on; returns the form that was chosen.
+
+    The form is JSON under systemd (`$JOURNAL_STREAM`) and wherever the stream is not a terminal, else coloured text.
+    """
+    import structlog
+
+    stream = sys.stderr if stream is None else stream
+    is_journal = _is_journal(stream)
+    form = form or (Form.CONSOLE if _is_terminal(stream) and "JOURNAL_STREAM" not in os.environ else Form.JSON)
+    looks: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if form is Form.JSON:
+        looks += [structlog.processors.format_exc_info, _redact, structlog.processors.JSONRenderer(default=_as_text)]
+    else:
+        looks += [structlog.processors.format_exc_info, _redact, _printable, _console(stream)]
+    if is_journal:
+        looks.append(_Prefixed(looks.pop()))
+    output = logging.StreamHandler(stream)
+    output.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_lay_out], processors=looks, use_get_message=True)
+    )
+    root = logging.getLogger()
+    for former in root.handlers[:]:
+        if isinstance(former.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(former)
+    root.addHandler(output)
+    root.setLevel(logging.WARNING)  # of libraries
+    logging.getLogger(_OURS).setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    return form
+
+
+def _lay_out(logger: "WrappedLogger", level: str, line: "EventDict") -> "EventDict":
+    """A log record as our line: the keys that every line has come first."""
+    from datetime import UTC, datetime
+
+    record: logging.LogRecord = line["_record"]
+    fields = dict(getattr(record, _FIELDS, {"event": "library", "logger": record.name}))
+    laid = {
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "level": record.levelname.lower(),
+        "event": fields.pop("event"),
+        "message": line["event"],
+    }
+    kept = {key: value for key, value in line.items() if key != "event"}  # exc_info, and what structlog itself needs
+    return {**laid, **{f"{key}_" if key in laid else key: value for key, value in fields.items()}, **kept}
+
+
+def _redact(logger: "WrappedLogger", level: str, line: "EventDict") -> "EventDict":
+    """Mask what looks like a secret, by its key or inside any text. SecretStr renders as stars of its own accord."""
+    return {key: value if key.startswith("_") else _cleaned(key, value) for key, value in line.items()}
+
+
+def _cleaned(key: str, value: object, depth: int = 0) -> object:
+    if _SECRET_KEY.search(key) and isinstance(value, str | bytes | Mapping | list | tuple):
+        return _MASK
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {str(inner): _cleaned(str(inner), kept, depth + 1) for inner, kept in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_cleaned("", inner, depth + 1) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else _as_text(value)
+    for pattern in _SECRET_TEXTS:
+        text = pattern.sub(lambda match: match["kept"] + _MASK, text)
+    return text
+
+
+def _as_text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _printable(logger: "WrappedLogger", level: str, line: "EventDict") -> "EventDict":
+    """Show control characters instead of sending them to the terminal: a sentence may quote what a service answered."""
+
+    def shown(value: object) -> object:
+        return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], value) if isinstance(value, str) else value
+
+    return {key: value if key == "exception" else shown(value) for key, value in line.items()}
+
+
+def _console(stream: TextIO) -> "Processor":
+    """Time, level, sentence, facts. The event's name is for machines and left out."""
+    from structlog import dev
+
+    is_coloured = _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    levels = {"critical": dev.RED, "error": dev.RED, "warning": dev.YELLOW, "info": dev.GREEN, "debug": dev.CYAN}
+
+    def painted(style: str, text: str) -> str:
+        return f"{style}{text}{dev.RESET_ALL}" if is_coloured else text
+
+    def level_text(key: str, value: object) -> str:
+        return painted(levels.get(str(value), ""), f"{value!s:7}")
+
+    return dev.ConsoleRenderer(
+        columns=[
+            dev.Column("timestamp", lambda key, value: painted(dev.DIM, str(value)[11:19])),
+            dev.Column("level", level_text),
+            dev.Column("message", lambda key, value: painted(dev.BRIGHT, str(value))),
+            dev.Column("event", lambda key, value: ""),
+            dev.Column("", lambda key, value: painted(dev.DIM, f"{key}={value}")),
+        ],
+    )
+
+
+class _Prefixed:
+    """Puts sd-daemon(3)'s priority before each line, so that `journalctl -p warning` finds what it should."""
+
+    def __init__(self, renderer: "Processor") -> None:
+        self._renderer = renderer
+
+    def __call__(self, logger: "WrappedLogger", level: str, line: "EventDict") -> str:
+        priority = _PRIORITY.get(str(line.get("level")), 6)
+        return f"<{priority}>{_as_text(self._renderer(logger, level, line))}"
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (OSError, ValueError):  # closed, or not a file at all
+        return False
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether the stream itself is the journal: `$JOURNAL_STREAM` names its device and inode (systemd.exec(5))."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

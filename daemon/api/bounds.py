@@ -24,7 +24,7 @@ class Bounds:
     """One server's bounds, and its refusals: `refuse` makes a response of a status and a sentence for people."""
 
     def __init__(self, *, refuse: Refuse) -> None:
-        self.app = web.Application(client_max_size=REQUEST_BYTES, middlewares=[web.middleware(self._guard)])
+        self.app = web.Application(client_max_size=REQUEST_BYTES, middlewares=[self._guard])
         self.runner = web.AppRunner(
             self.app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=STOP_SECONDS
         )
@@ -42,6 +42,7 @@ class Bounds:
                     connection.transport.abort()
         return server()
 
+    @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if len(self._busy) >= IN_FLIGHT:
             return self._refuse(503, "too many requests at once; ask again later")

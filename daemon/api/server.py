@@ -122,6 +122,8 @@ async def _open(bounds: Bounds, wanted: Address) -> asyncio.Server:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
             return await _create(bounds, wanted, socket.AF_INET)  # localhost is ::1 too, also where IPv6 is off
+    except UnicodeError as error:
+        raise ListenError(f"cannot listen on {wanted}: the host is no name that can be") from error
     except socket.gaierror as error:
         raise ListenError(f"cannot listen on {wanted}: {error.strerror}") from error
     except OSError as error:

@@ -40,6 +40,17 @@ class _Lazy(click.Group):
                 [*((name, text) for name, (_, _, text) in _COMMANDS.items()), ("version", _VERSION_HELP)]
             )
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = "".join(f"; did you mean {name}?" for name in get_close_matches(args[0], names, n=1))
+            ctx.fail(f"there is no command {args[0]!r}{near}")
+        return super().resolve_command(ctx, args)
+
 
 _VERSION_HELP = "Say the version."
 _EPILOG = """Exit codes: 0 done · 1 refused, failed or not valid · 2 wrong usage · 69 no daemon answers ·

@@ -30,6 +30,6 @@ def parse_address(text: str) -> Address:
         host = host[1:-1]
     elif any(sign in host for sign in ":[]"):
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets; {allowed}")
-    if any(sign.isspace() for sign in host):
-        raise ValueError(f"{text!r} has a blank in the host; {allowed}")
+    if any(sign.isspace() or not sign.isprintable() for sign in host):
+        raise ValueError(f"{text!r} has a blank or a control character in the host; {allowed}")
     return Address(host=host, port=int(port))

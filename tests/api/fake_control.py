@@ -1,0 +1,166 @@
+"""A control that notes what it is told: our own interface, so that a surface can be tested without a daemon."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.api.wire import (
+    ReloadJson,
+    StatusJson,
+    attempt_to_json,
+    budget_to_json,
+    check_to_json,
+    incident_to_json,
+    moment,
+)
+from daemon.errors import StoreError
+from daemon.model.check import Check, Reading, Run
+from daemon.model.incident import HoldReason, Incident, IncidentState
+from daemon.model.moment import Stamp
+from daemon.model.remediation import Attempt, AttemptState, Verification
+from daemon.model.rule import Limit, Severity
+from daemon.model.track import HoldRecord
+
+STAMP = Stamp(wall=1_700_000_000.25, boot="b", boottime=100.0, host="node", synchronised=True)
+SECRET = "hunter2-in-an-option"
+ATTEMPT = Attempt(
+    id="ATT-1",
+    rule="api-down",
+    resource="supervisor:/run/s.sock/api@node",
+    ladder="supervisor:/run/s.sock/api@node",
+    remediation="restart",
+    step=f'{{"restart": {{"password": "{SECRET}"}}}}',
+    try_number=2,
+    incidents=("INC-1",),
+    claimed=STAMP,
+    timeout=120.0,
+    settle=10.0,
+    verify=60.0,
+    cooldown=60.0,
+    state=AttemptState.SUCCEEDED,
+    summary="restarted\x1b[31m api",
+    details={"exit_code": 0, "seconds": float("nan"), "path": Path("/x")},
+    verification=Verification.INEFFECTIVE,
+)
+INCIDENT = Incident(
+    id="INC-1",
+    rule="api-down",
+    check="api_health",
+    subject="eu",
+    service="api",
+    severity=Severity.P1,
+    state=IncidentState.FIRING,
+    opened=STAMP,
+    because="up == 0",
+    linked_to="INC-0",
+    hold=HoldReason.LIMIT_RULE,
+    hold_sentence="3 attempts in 1h are the limit; the next is free at 12:00",
+    handed_over=HoldReason.LIMIT_RULE,
+    handed_over_at=STAMP,
+)
+HOLD = HoldRecord(
+    rule="api-down",
+    resource=ATTEMPT.resource,
+    incident="INC-1",
+    remediation="restart",
+    reason=HoldReason.COOLDOWN,
+    sentence="cooling down",
+    at=STAMP,
+)
+CHECK = Check(
+    name="api_health",
+    type="http",
+    options={"password": SECRET},
+    every=90.0,
+    timeout=5.0,
+    retry_every=3.0,
+    vanish_after=300.0,
+    service="api",
+)
+
+
+class FakeControl:
+    """Set `errors` to refuse a reload, `is_hanging` to answer nothing, `is_store_broken` to lose the store."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.errors: list[str] = []
+        self.is_paused = False
+        self.is_hanging = False
+        self.is_store_broken = False
+        self.has_bug = False
+        self.end = asyncio.Event()  # set: what hangs goes on
+        self.begun = asyncio.Semaphore(0)  # released when a reload begins
+
+    async def reload(self) -> list[str]:
+        self.calls.append(("reload",))
+        self.begun.release()
+        await self._trouble()
+        return self.errors
+
+    async def pause(self, *, why: str, who: str) -> None:
+        await self._trouble()
+        self.calls.append(("pause", why, who))
+        self.is_paused = True
+
+    async def resume(self, *, who: str) -> bool:
+        await self._trouble()
+        self.calls.append(("resume", who))
+        was, self.is_paused = self.is_paused, False
+        return was
+
+    async def retry(self, incident: str, *, who: str) -> str:
+        await self._trouble()
+        self.calls.append(("retry", incident, who))
+        if incident != "INC-1":
+            raise LookupError(f"there is no open incident {incident}")
+        return "the ladder of api-down starts anew"
+
+    def status(self) -> Mapping[str, object]:
+        if self.has_bug:
+            raise KeyError(SECRET)
+        ended = Run(
+            check="api_health",
+            began=1.0,
+            ended=2.0,
+            readings=(Reading(subject="eu", samples={"up": 0}), Reading(subject="us", samples={"up": 1})),
+            at=STAMP,
+        )
+        blind = Run(check="api_health", began=1.0, ended=2.0, error="no route\x07 here", at=STAMP)
+        return dict(
+            StatusJson(
+                version="1.2.3",
+                node="node",
+                pid=42,
+                mode="act",
+                ready="the first runs have not ended",
+                paused={"why": "moving house", "who": "ann", "since_at": moment(STAMP)} if self.is_paused else None,
+                store_writable=False,
+                config="/etc/heald/rules.yaml",
+                state_dir="/var/lib/heald",
+                listen="127.0.0.1:9797",
+                started_at=moment(STAMP) or "",
+                reload=ReloadJson(successful=False, ended_at=moment(STAMP), errors=["rules.yaml:1:2: x: no"]),
+                rules=1,
+                checks=[check_to_json(CHECK, ended), check_to_json(CHECK, blind), check_to_json(CHECK, None)],
+                open_incidents=1,
+                handed_over=1,
+                under_way=[attempt_to_json(ATTEMPT)],
+                budgets=[
+                    budget_to_json("all", Limit(count=20, window=3600.0), 19),
+                    budget_to_json("systemd:full@node", Limit(count=3, window=3600.0), 0),
+                    budget_to_json("systemd:free@node", Limit(count=3, window=3600.0), 3),
+                ],
+            )
+        )
+
+    async def incidents(self, *, limit: int, closed: bool) -> list[Mapping[str, object]]:
+        await self._trouble()
+        self.calls.append(("incidents", str(limit), str(closed)))
+        return [dict(incident_to_json(INCIDENT, attempts=[ATTEMPT], holds=[HOLD]))][:limit]
+
+    async def _trouble(self) -> None:
+        if self.is_hanging:
+            await self.end.wait()
+        if self.is_store_broken:
+            raise StoreError("the disk is full")

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import web
 
 from daemon.errors import HealdError
+from daemon.logs import log
 
 CONNECTIONS = 64  # open at once; one more closes those that are silent or do not take their answer
 IN_FLIGHT = 16  # requests at once; one more is refused with 503
@@ -17,7 +17,6 @@ STOP_SECONDS = 2.0  # for answers on their way when the server stops
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refuse = Callable[[int, str], web.Response]
-_log = structlog.get_logger(__name__)
 
 
 class Bounds:
@@ -59,7 +58,7 @@ class Bounds:
         except HealdError as error:
             return self._refuse(503, str(error))
         except Exception as error:  # noqa: BLE001 - one bad answer must not end the connection without a word
-            _log.exception("a request failed inside heald", path=request.path)
+            log.error("request_failed", f"{request.method} {request.path} failed inside heald.", exc_info=error)
             return self._refuse(500, f"heald failed to answer ({type(error).__name__}); its log says more")
         finally:
             self._busy.discard(request.protocol)

@@ -64,9 +64,9 @@ def ask(
     *,
     state_dir: Path | None,
     body: dict[str, object] | None = None,
-    seconds: float = ANSWER_SECONDS,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The daemon's answer. `target` is a path of `daemon.api.control` with its query.
+    """The daemon's answer. `target` is a path of `daemon.api.control` with its query, `seconds` how long it may take.
 
     Raises:
         NoDaemonError: none runs, or the one that has the socket does not answer.
@@ -74,6 +74,7 @@ def ask(
         RefusedError: the daemon said no.
     """
     path = _find(state_dir)
+    seconds = ANSWER_SECONDS if seconds is None else seconds
     connection = _Connection(path, seconds)
     try:
         text = json.dumps(body or {}) if method == "POST" else None

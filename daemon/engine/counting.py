@@ -65,5 +65,7 @@ def tightest(attempts: Sequence[Attempt], limits: Iterable[Limit], now: Stamp) -
 
 
 def counts_still(attempt: Attempt, longest: float, now: Stamp) -> bool:
-    """Whether a limit with a window of at most `longest` seconds, or a cooldown, could still count this attempt."""
-    return attempt.released is None or since_end(attempt, now) < max(longest, attempt.cooldown + attempt.settle)
+    """Whether a limit with a window of at most `longest` seconds, or its own cooldown, could still count it."""
+    if attempt.released is None or since_end(attempt, now) < longest:
+        return True
+    return age(attempt.released, now) < attempt.cooldown

@@ -1,0 +1,55 @@
+# Each target is complete in itself on a fresh Debian or Ubuntu; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench format lock clean
+.NOTPARALLEL:
+# The environment is the checkout's own, whatever is active in the shell.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+ARGS ?=
+PY := .venv/bin/python
+# At least two, so that every run is a parallel one: tests that share a port or a path are found everywhere.
+WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -ge 2 ] || n=2; echo $$n)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+setup: ## uv and the locked environment in .venv
+	@tests/lab/setup.sh
+
+demo: setup ## break three real services and watch heald heal them (ARGS=--once: one round, then exit)
+	@$(PY) demo/conductor.py $(ARGS)
+
+run: setup ## start the daemon on the shipped rules.yaml, its state in build/state
+	@mkdir -p build
+	@exec .venv/bin/heald run --config rules.yaml --state-dir build/state $(ARGS)
+
+test: setup ## install what the tests need, and run them in parallel (ARGS="-k name")
+	@tests/lab/bootstrap.sh
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
+
+check: setup ## lint, format, types, imports, house rules, tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml daemon checks remediations
+	@$(MAKE) --no-print-directory test
+
+bench: setup ## run every benchmark in bench/
+	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(PY) "$$script" $(ARGS); done
+
+format: setup ## format the code, and mend what ruff can mend
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+# A lock file carries hashes and no address: where packages come from is the business of who installs them.
+UV = $(shell command -v uv || echo .uv/bin/uv)
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+lock: setup ## bring the lock files up to date with pyproject.toml (ARGS=--upgrade)
+	$(COMPILE) $(ARGS) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) $(ARGS) --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	echo uv | $(COMPILE) $(ARGS) --no-annotate - -o requirements-uv.lock
+
+clean: ## remove caches and what was built; the environment stays
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	find daemon checks remediations tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +

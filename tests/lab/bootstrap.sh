@@ -1,0 +1,78 @@
+#!/bin/bash
+# bootstrap.sh: installs the Debian or Ubuntu packages that the tests use, as root or with sudo. No service is started,
+# now or at the next boot. If all of them are there, it costs one look at the package database.
+set -euo pipefail
+
+packages=(
+  ca-certificates # TLS to a package index; tests make certificates of their own
+  iproute2        # `ip`: faults in a network namespace
+  iptables        # silent (DROP) and refusing (REJECT) peers in a network namespace
+  libfaketime     # jumps of a real daemon's wall clock
+  nginx-light     # a real web server to check over HTTP
+  procps          # `ps`: what is left after a daemon or a conductor ended
+  prometheus      # promtool judges the metrics page
+  systemd         # systemd-analyze judges the unit file
+  util-linux      # unshare, setpriv, flock
+)
+
+wanted=$(printf '%s\n' "${packages[@]}" | sort -u)
+find_missing() { # a package that dpkg does not know prints nothing
+  comm -23 <(echo "$wanted") <({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null ||
+    true; } | sed -n 's/^installed //p' | sort -u)
+}
+if ! command -v dpkg-query >/dev/null; then
+  echo "bootstrap.sh: this is no Debian or Ubuntu; install what these packages hold: ${packages[*]}" >&2
+  exit 1
+fi
+missing=$(find_missing)
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { echo "bootstrap.sh: be root or install sudo, to install:" $missing >&2; exit 1; }
+  exec sudo -- bash "$0"
+fi
+exec 9>/run/lock/heald-bootstrap
+flock 9
+missing=$(find_missing) # another bootstrap may have ended meanwhile
+[ -n "$missing" ] || exit 0
+
+log=$(mktemp)
+policy=/usr/sbin/policy-rc.d # asked by every package whether it may start its service
+saved=
+if [ -e "$policy" ] || [ -L "$policy" ]; then
+  saved=$policy.before-bootstrap
+  mv -f "$policy" "$saved"
+fi
+restore() {
+  status=$?
+  if [ -n "$saved" ]; then mv -f "$saved" "$policy"; else rm -f "$policy"; fi
+  if [ $status != 0 ]; then
+    echo "bootstrap.sh: could not install:" $missing >&2
+    tail -n 40 "$log" >&2
+  fi
+  rm -f "$log"
+  exit $status
+}
+trap restore EXIT
+trap 'exit 130' INT TERM
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+export DEBIAN_FRONTEND=noninteractive
+apt() {
+  apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@" \
+    </dev/null >>"$log" 2>&1
+}
+units() { ls /lib/systemd/system 2>/dev/null | sort || true; }
+echo "bootstrap.sh: installing" $missing >&2
+units_before=$(units)
+apt update
+# shellcheck disable=SC2086 # a list of words
+apt install $missing
+# Debian enables what it installs: take that back for what came with this run.
+for unit in $(comm -13 <(echo "$units_before") <(units) | grep -E '\.(service|socket|timer)$'); do
+  case $unit in
+    *@* | systemd-* | dbus* | polkit*) ;;
+    *) find /etc/systemd/system -path '*.wants/*' -type l -name "$unit" -delete ;;
+  esac
+done

@@ -1,5 +1,7 @@
 """The errors that cross a border between packages; everything else is translated at the plug-in's edge."""
 
+from collections.abc import Mapping
+
 
 class HealdError(Exception):
     """An error whose text is written for an operator."""
@@ -10,11 +12,15 @@ class CheckError(HealdError):
 
 
 class RemediationError(HealdError):
-    """A remediation failed. `permanent` says that trying again cannot help, so the step is over."""
+    """A remediation failed. `permanent` says that trying again cannot help, so the step is over.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    `details` are facts for the record, as JSON values: exit code, stderr, counts.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.details: Mapping[str, object] = dict(details or {})
 
 
 class StoreError(HealdError):
@@ -23,3 +29,7 @@ class StoreError(HealdError):
 
 class StoreRefusedError(HealdError):
     """The store can never be used as it is: a newer schema, another daemon's lock. Nothing is tried again."""
+
+
+class LockedError(StoreRefusedError):
+    """Another daemon has the state directory."""

@@ -11,7 +11,7 @@ The file's name is the plug-in's name. Nothing is registered anywhere.
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from daemon.errors import CheckError, RemediationError
 from daemon.model.check import Dimension, Reading, Sample, SampleSpec
@@ -23,6 +23,7 @@ from daemon.protocols import ActContext, CheckContext, Completed
 
 __all__ = [
     "ActContext",
+    "Argv",
     "CheckContext",
     "CheckError",
     "Completed",
@@ -86,6 +87,18 @@ Percent = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"}),
 ]
 """A share as 0-100, written `85%` in the file."""
+
+
+def _argv(value: list[str]) -> list[str]:
+    if not value or not value[0]:
+        raise ValueError("names no command; write a list such as [/usr/bin/systemctl, restart, web], no shell reads it")
+    if any("\0" in part for part in value):
+        raise ValueError("has a NUL character, which no command can be given")
+    return value
+
+
+Argv = Annotated[list[str], AfterValidator(_argv)]
+"""A command and its arguments. No shell reads it: no `|`, `>`, `$NAME` or `~` in it means anything."""
 
 
 def sample(name: str, dimension: Dimension, meaning: str) -> SampleSpec:

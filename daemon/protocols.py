@@ -1,5 +1,6 @@
 """What plug-ins and surfaces see of the rest of heald: interfaces only."""
 
+import signal
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,40 @@ class Completed:
     stderr: str
     timed_out: bool
     seconds: float
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: `exit code 3`, `killed by SIGSEGV`, `ended by heald after 5.0s`."""
+        if self.timed_out:
+            return f"ended by heald after {self.seconds:.1f}s"
+        if self.exit_code is None:
+            return f"killed by {_signal_name(self.signal)}"
+        return f"exit code {self.exit_code}"
+
+    @property
+    def last_line(self) -> str:
+        """The last line that is not blank of stderr, or else of stdout; at most 300 characters of it."""
+        lines = [line.strip() for text in (self.stderr, self.stdout) for line in reversed(text.splitlines())]
+        return next((line[:300] for line in lines if line), "")
+
+    @property
+    def details(self) -> dict[str, object]:
+        """What the record keeps of it, as JSON values."""
+        return {
+            "argv": list(self.argv),
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _signal_name(number: int | None) -> str:
+    try:
+        return signal.Signals(number or 0).name
+    except ValueError:  # a real-time signal has no name of its own
+        return f"signal {number}"
 
 
 class CheckContext(Protocol):

@@ -63,8 +63,8 @@ class Circumstances:
         )
         return True
 
-    def paused_why(self) -> str | None:
-        """Who paused heald and why; None if it is not paused. A file that cannot be read pauses too."""
+    def pause_facts(self) -> tuple[str, str, str | None] | None:
+        """Why heald is paused, by whom and since when (ISO 8601); None if it is not. What cannot be read pauses too."""
         if self._pause_file is None:
             return None
         try:
@@ -72,12 +72,17 @@ class Circumstances:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})"
+            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})", "?", None
         try:
             content = json.loads(text)
-            return f"{content['why']} (by {content['who']}, {content['at']})"
+            return str(content["why"]), str(content["who"]), str(content["at"])
         except (ValueError, KeyError, TypeError):
-            return text.strip()[:500] or f"the file {self._pause_file} is there"
+            return text.strip()[:500] or f"the file {self._pause_file} is there", "whoever made the file", None
+
+    def paused_why(self) -> str | None:
+        """Who paused heald and why, in a sentence; None if it is not paused."""
+        facts = self.pause_facts()
+        return f"{facts[0]} (by {facts[1]})" if facts else None
 
     def watch_pause(self) -> str | None:
         """As `paused_why`; notes when a pause ended: runs that began before that decide nothing."""

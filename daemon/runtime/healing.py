@@ -56,16 +56,30 @@ class Healing:
         if went_to_act:
             self.forget_would()
 
-    def forget_would(self) -> None:
-        """Going from observe to act: ladders and would-be counts start anew."""
+    def forget_would(self, *, allowed: frozenset[str] | None = None) -> None:
+        """Going from observe to act: ladders and would-be counts start anew; `allowed` names those that may act now."""
         for attempt in list(self._board.attempts.values()):
-            if attempt.would and not attempt.void:
-                watch = self._board.watches.pop(attempt.id, None)
-                released = attempt.released or (self._clock.stamp() if watch else None)
+            if attempt.would and not attempt.void and (allowed is None or attempt.remediation in allowed):
+                self._board.watches.pop(attempt.id, None)
+                released = attempt.released or self._clock.stamp()
                 self._board.put_attempt(replace(attempt, void=True, released=released))
-        for ladder in list(self._board.ladders.values()):
-            if ladder.would:
-                self._board.put_ladder(replace(ladders.anew(ladder), attempt=None, closed=ladder.closed))
+                self._anew((attempt.rule, attempt.ladder))
+        for key, ladder in list(self._board.ladders.items()):
+            if ladder.would and allowed is None:
+                self._anew(key)
+
+    def _anew(self, key: LadderKey) -> None:
+        ladder = self._board.ladders.get(key)
+        if ladder is not None and ladder.would:
+            self._board.put_ladder(replace(ladders.anew(ladder), attempt=None, closed=ladder.closed))
+
+    def retry(self, key: LadderKey) -> None:
+        """Somebody said `heald retry`: the ladder starts anew, and people need not be told any more."""
+        ladder = self._board.ladders[key]
+        self._board.put_ladder(replace(ladders.anew(ladder), closed=ladder.closed))
+        self._holds.end(key)
+        for incident in list(self._board.open_incidents(key)):
+            self._board.put_incident(replace(incident, handed_over=None, handed_over_at=None))
 
     # ---- proposals ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """One run of a check: look, judge, record. What the scheduler starts."""
 
 import asyncio
+from dataclasses import replace
 
 from daemon.config.setup import Setup
 from daemon.metrics import CheckMetrics, Metrics, RunResult
@@ -31,6 +32,8 @@ class Runs:
         node: str,
     ) -> None:
         self.proposed = asyncio.Event()
+        self.newest: dict[str, Run] = {}  # by check: its newest run
+        self.remembers = False  # until what was done before is known, nothing is recorded and nothing done
         self._pipeline = pipeline
         self._healing = healing
         self._board = board
@@ -46,6 +49,7 @@ class Runs:
         """Go on with another configuration."""
         for name in self._counts.keys() - setup.checks.keys():
             self._metrics.forget(name)
+            self.newest.pop(name, None)
         self._setup = setup
         self._toolboxes.clear()
         self._counts.clear()
@@ -71,6 +75,8 @@ class Runs:
             result = RunResult.OK if run.error is None else RunResult.TIMEOUT if run.timed_out else RunResult.BLIND
             counts.observe(result, run.ended - run.began)
         at = run.at or self._clock.stamp()
+        if run.check in self._setup.checks:
+            self.newest[run.check] = run = replace(run, at=at)
         if run.error is not None:
             rows = [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
         else:
@@ -78,13 +84,14 @@ class Runs:
                 HistoryRow(check=run.check, subject=reading.subject, at=at, ok=True, samples=reading.samples)
                 for reading in run.readings
             ]
-        self._store.append_history(rows)
+        if self.remembers:
+            self._store.append_history(rows)
         self._pipeline.take(run)
 
     def flush(self) -> None:
         """Give the store what is new, and wake the executor where something is proposed."""
         rows = self._board.take_rows()
-        if rows:
+        if rows and self.remembers:
             self._store.submit(*rows)
         if self._healing.has_proposals:
             self.proposed.set()

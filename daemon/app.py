@@ -1,0 +1,284 @@
+"""The composition root: builds every part, starts them, swaps them on reload, stops them in reverse order."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Never
+
+from daemon import __version__
+from daemon.api.control import ControlServer, ControlSocketError
+from daemon.api.server import ListenError, PageServer
+from daemon.clock import SystemClock
+from daemon.config.load import load
+from daemon.config.problems import ConfigError
+from daemon.config.setup import Setup
+from daemon.control import Desk
+from daemon.errors import HealdError, StoreError, StoreRefusedError
+from daemon.logs import Form, configure, log
+from daemon.metrics import Metrics
+from daemon.model.settings import Mode
+from daemon.notify_socket import NotifySocket
+from daemon.runtime.assembly import Assembly
+from daemon.store.store import LockedError, Store
+
+BAD_CONFIG = 78  # sysexits.h EX_CONFIG: the rules file, or a store that this version must not touch
+LOCKED = 75  # sysexits.h EX_TEMPFAIL: another daemon has the state directory
+_STORE_LOOK = 1.0  # seconds between two looks whether a store that could not be read can be read now
+
+
+class _End(Exception):  # noqa: N818 - the wish to end or to start anew, raised through the task group; not an error
+    def __init__(self, *, anew: bool) -> None:
+        super().__init__()
+        self.anew = anew  # the store can be read at last: build all again from what it remembers
+
+
+def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str | None, mode: str | None) -> int:
+    """Run the daemon until it is told to stop; returns its exit code."""
+    form = configure()
+    overrides = _Overrides(listen=listen, mode=mode)
+    try:
+        setup = overrides.apply(load(config))
+    except ConfigError as error:
+        print(error.render(), file=sys.stderr)  # noqa: T201 - for the person at the terminal, as `heald validate` says it
+        return BAD_CONFIG
+    try:
+        return asyncio.run(_serve(setup, overrides, state_dir=state_dir, runtime_dir=runtime_dir, form=form))
+    except LockedError as error:
+        log.error("locked", f"{error}.")
+        return LOCKED
+    except StoreRefusedError as error:
+        log.error("store_refused", f"{error}.")
+        return BAD_CONFIG
+    except (ControlSocketError, ListenError) as error:
+        log.error("cannot_listen", f"{error}.")
+        return 1
+
+
+class _Overrides:
+    """What the command line says instead of the file, now and after every reload."""
+
+    def __init__(self, *, listen: str | None, mode: str | None) -> None:
+        self._listen = listen
+        self._mode = mode
+
+    def apply(self, setup: Setup) -> Setup:
+        """The configuration as it is used. The mode may only be lowered."""
+        settings = setup.settings
+        if self._listen is not None:
+            settings = replace(settings, listen=self._listen)
+        if self._mode == Mode.OBSERVE:
+            settings = replace(settings, mode=Mode.OBSERVE)
+        elif self._mode == Mode.ACT and settings.mode is Mode.OBSERVE:
+            log.warning("mode_not_raised", "The file says observe, and --mode may only lower it: heald observes.")
+        return replace(setup, settings=settings)
+
+
+async def _serve(
+    setup: Setup, overrides: _Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form
+) -> int:
+    clock = SystemClock()
+    store = await Store.open(state_dir, clock)
+    try:
+        daemon = Daemon(setup, overrides, store=store, clock=clock, state_dir=state_dir, runtime_dir=runtime_dir)
+        await daemon.serve(on_terminal=form is Form.CONSOLE)
+    finally:
+        await store.close()
+    return 0
+
+
+class Daemon:
+    """The running daemon: one assembly, which a late store may have built anew, and the surfaces around it."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        overrides: _Overrides,
+        *,
+        store: Store,
+        clock: SystemClock,
+        state_dir: Path,
+        runtime_dir: Path | None,
+    ) -> None:
+        self._overrides = overrides
+        self._store = store
+        self._clock = clock
+        self._state_dir = state_dir
+        self._node = socket.gethostname()
+        self._metrics = Metrics(version=__version__)
+        self._notify = NotifySocket()
+        self._not_ready: str | None = "heald is starting"
+        self._reloading = asyncio.Lock()
+        self._reload_wanted = asyncio.Event()
+        self._stop_wanted = asyncio.Event()
+        self._pages = PageServer(metrics=self._metrics, readiness=lambda: self._not_ready)
+        self._assembly = self._assemble(setup)
+        self._desk = Desk(
+            assembly=lambda: self._assembly,
+            reload=self.reload,
+            readiness=lambda: self._not_ready,
+            listen=lambda: self._pages.address,
+            clock=clock,
+            node=self._node,
+            state_dir=state_dir,
+        )
+        self._control = ControlServer(self._desk, directory=runtime_dir or state_dir)
+
+    def _assemble(self, setup: Setup) -> Assembly:
+        return Assembly(
+            setup,
+            store=self._store,
+            clock=self._clock,
+            metrics=self._metrics,
+            node=self._node,
+            pause_file=self._state_dir / "pause",
+        )
+
+    async def serve(self, *, on_terminal: bool) -> None:
+        """Run until somebody asks to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_wanted.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        self._store.on_change = self._say_store
+        address = await self._pages.listen(self._assembly.setup.settings.listen)
+        await self._control.start()
+        self._metrics.reloaded(ok=True, at=self._clock.stamp().wall)
+        self._greet(address, on_terminal=on_terminal)
+        try:
+            while await self._live():
+                self._assembly = self._assemble(self._assembly.setup)
+        finally:
+            self._not_ready = "heald is stopping"
+            self._notify.stopping()
+            await self._assembly.stop()
+            await self._control.stop()
+            await self._pages.stop()
+            log.info("stopped", "heald has stopped.")
+
+    async def _live(self) -> bool:
+        """Run one assembly; true if another must be built because the store can be read at last."""
+        assembly = self._assembly
+        remembers = await assembly.restore()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_standing(assembly.run()), name="assembly")
+                group.create_task(_standing(self._watch_store(assembly)), name="late store")
+                group.create_task(_standing(self._watchdog()), name="watchdog")
+                group.create_task(_standing(self._take_reloads()), name="reloads")
+                group.create_task(self._wait_for_stop(), name="stop")
+                self._not_ready = None
+                self._notify.ready()
+                self._say_status(remembers=remembers)
+        except* _End as ends:
+            return all(end.anew for end in ends.exceptions if isinstance(end, _End))
+        return False
+
+    async def _wait_for_stop(self) -> None:
+        await self._stop_wanted.wait()
+        log.info("stopping", "heald is asked to stop; running attempts may end.")
+        raise _End(anew=False)
+
+    async def _watch_store(self, assembly: Assembly) -> Never:
+        while True:
+            await asyncio.sleep(_STORE_LOOK)
+            if not assembly.runs.remembers and self._store.is_writable:
+                log.info("store_readable", "The store can be read again: heald goes on from what it remembers.")
+                raise _End(anew=True)
+
+    async def _watchdog(self) -> Never:
+        """Tell systemd that heald lives, if the scheduler advanced and the store's thread answered (law 11)."""
+        pause = self._notify.watchdog_interval / 2 if self._notify.watchdog_interval else 10.0
+        before = -1
+        while True:
+            progress = self._assembly.scheduler.progress
+            try:
+                await asyncio.wait_for(self._store.ping(), pause)
+                answered = True
+            except StoreError:
+                answered = True  # an error is an answer: a full disk is no reason to restart
+            except TimeoutError:
+                answered = False
+                log.error("store_silent", "The store's thread does not answer.")
+            if answered and progress != before:
+                self._notify.watchdog()
+            before = progress
+            self._say_status(remembers=self._assembly.runs.remembers)
+            await asyncio.sleep(pause)
+
+    # ---- reload -------------------------------------------------------------------------------------------------
+
+    async def _take_reloads(self) -> Never:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self.reload()
+
+    async def reload(self) -> list[str]:
+        """Build all, then swap. Returns the errors that kept the old configuration, empty if it was swapped."""
+        async with self._reloading:
+            self._notify.reloading()
+            errors = await self._reload()
+            self._metrics.reloaded(ok=not errors, at=self._clock.stamp().wall)
+            self._desk.reloaded(errors)
+            self._notify.ready()
+            for error in errors:
+                log.error("reload_refused", f"The configuration was not changed: {error.splitlines()[0]}.")
+            return errors
+
+    async def _reload(self) -> list[str]:
+        try:
+            setup = self._overrides.apply(await asyncio.to_thread(load, self._assembly.setup.path))
+            await self._pages.listen(setup.settings.listen)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
+        except HealdError as error:
+            return [str(error)]
+        self._assembly.replace(setup)
+        log.info("reloaded", f"The configuration was read again: {_size(setup)}.")
+        return []
+
+    # ---- what is said -------------------------------------------------------------------------------------------
+
+    def _greet(self, address: str, *, on_terminal: bool) -> None:
+        setup = self._assembly.setup
+        log.info(
+            "started",
+            f"heald {__version__} {_mode(setup)}; it watches {_size(setup)} of {setup.path}.",
+            mode=str(setup.settings.mode),
+            address=address,
+            state_dir=str(self._state_dir),
+        )
+        if on_terminal:
+            names = ", ".join(setup.checks) or "nothing"
+            log.info("watching", f"Metrics at http://{address}/metrics. Watched: {names}.")
+
+    def _say_status(self, *, remembers: bool) -> None:
+        setup, board = self._assembly.setup, self._assembly.board
+        text = f"{_mode(setup)}; {_size(setup)}; {len(board.incidents)} open incidents"
+        self._notify.status(text if remembers else f"acts on nothing: the store cannot be read; {text}")
+
+    def _say_store(self, is_writable: bool, why: str | None) -> None:
+        if is_writable:
+            log.info("store_writable", "The store can be written again.")
+        else:
+            log.error("store_unavailable", f"The store cannot be written, so nothing will be done: {why}.")
+
+
+def _mode(setup: Setup) -> str:
+    if setup.settings.mode is Mode.OBSERVE:
+        return "observes and does nothing"
+    return f"acts with {', '.join(sorted(setup.settings.allow)) or 'nothing'}"
+
+
+def _size(setup: Setup) -> str:
+    return f"{len(setup.checks)} checks, {len(setup.rules)} rules, {len(setup.services)} services"
+
+
+async def _standing(work: Coroutine[Any, Any, Never]) -> None:
+    """A standing task may not return, even cleanly (law 11)."""
+    await work
+    raise RuntimeError("a standing task ended")

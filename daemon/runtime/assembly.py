@@ -1,0 +1,235 @@
+"""All that runs between a configuration and a store, wired once: the same for the daemon and for virtual time."""
+
+import asyncio
+from dataclasses import replace
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Never
+
+from daemon.config.setup import Setup
+from daemon.engine.counting import age, steady_of, used
+from daemon.engine.observations import Observations
+from daemon.errors import StoreError
+from daemon.logs import log
+from daemon.metrics import Metrics, Sources
+from daemon.model.check import Check, Reading, Run
+from daemon.model.moment import Stamp
+from daemon.model.rule import Limit
+from daemon.model.settings import Mode
+from daemon.model.track import HistoryRow
+from daemon.protocols import Clock
+from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.executor import Executor
+from daemon.runtime.healing import Healing
+from daemon.runtime.health import Health
+from daemon.runtime.holds import Holds
+from daemon.runtime.janitor import Janitor
+from daemon.runtime.pipeline import Pipeline
+from daemon.runtime.runs import Runs
+from daemon.runtime.scheduler import Scheduler
+from daemon.store.store import Store
+
+
+class Assembly:
+    """The running parts. `pause_file` is the kill switch; coalesce and spread as the scheduler takes them."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        node: str,
+        pause_file: Path | None = None,
+        coalesce: float = 0.2,
+        spread: bool = True,
+    ) -> None:
+        self.setup, self.store, self.metrics = setup, store, metrics
+        self._clock, self._node = clock, node
+        bindings = self._bindings = Bindings(setup, node)
+        board = self.board = Board()
+        self.circumstances = Circumstances(clock, setup.settings, pause_file)
+        self.circumstances.wait_for_clear(bindings.pairs)
+        self.circumstances.store_why = self._store_why
+        health = Health(bindings, board)
+        holds = self._holds = Holds(board, clock, metrics)
+        self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
+        self.healing = Healing(
+            bindings, board=board, health=health, holds=holds, circumstances=self.circumstances, clock=clock
+        )
+        self.observations = Observations()
+        self.pipeline = Pipeline(
+            bindings,
+            board=board,
+            observations=self.observations,
+            circumstances=self.circumstances,
+            health=health,
+            healing=self.healing,
+            aftercare=self.aftercare,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.runs = Runs(
+            setup,
+            pipeline=self.pipeline,
+            healing=self.healing,
+            board=board,
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            node=node,
+        )
+        self.executor = Executor(
+            bindings,
+            board=board,
+            healing=self.healing,
+            aftercare=self.aftercare,
+            runs=self.runs,
+            store=store,
+            clock=clock,
+            node=node,
+        )
+        self.janitor = Janitor(bindings, board=board, circumstances=self.circumstances, store=store, clock=clock)
+        self.scheduler = Scheduler(
+            clock=clock,
+            start_run=self.runs.start,
+            interval=self.pipeline.interval,
+            concurrency=setup.settings.concurrency,
+            coalesce=coalesce,
+            spread=spread,
+            on_lag=metrics.schedule_lag.observe,
+            on_skip=self._skipped,
+        )
+        self.aftercare.timetable = self.scheduler
+        self.scheduler.replace(setup.checks)
+        metrics.read_from(self.sources())
+
+    # ---- start, reload, stop ------------------------------------------------------------------------------------
+
+    async def restore(self) -> bool:
+        """Go on where the last daemon ended; false if the store cannot be read, and nothing may be done."""
+        bindings = self._bindings
+        keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
+        try:
+            remembered = await self.store.remembered(longest_window=bindings.longest_window())
+            history = await self.store.history(keep) if keep else []
+        except StoreError as error:
+            log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")
+            return False
+        now = self._clock.stamp()
+        self.board.restore(remembered)
+        for incident in self.board.incidents.values():
+            for binding in bindings.by_check.get(incident.check, ()):
+                if binding.rule.name == incident.rule:
+                    resource = bindings.ladder_resource(binding, incident.subject)
+                    if resource is not None:
+                        self.board.ladder_of[incident.id] = (incident.rule, resource)
+        for row in history:
+            self.observations.record(_as_run(row, now))
+        if self.setup.settings.mode is Mode.ACT:
+            self.healing.forget_would(allowed=self.setup.settings.allow)
+        self.pipeline.withdraw_missing()
+        self.aftercare.resume()
+        self.runs.remembers = True
+        self.runs.flush()
+        return True
+
+    def replace(self, setup: Setup) -> None:
+        """Swap the configuration; what is under way ends under the old one."""
+        bindings = Bindings(setup, self._node)
+        for rule in self._bindings.rules.keys() - bindings.rules.keys():
+            self.metrics.forget_rule(rule)
+        self.setup, self._bindings = setup, bindings
+        self.pipeline.replace(bindings)
+        self.executor.replace(bindings)
+        self.janitor.replace(bindings)
+        self.runs.replace(setup)
+        self.scheduler.replace(setup.checks)
+        self.runs.flush()
+
+    async def run(self) -> Never:
+        """The standing tasks; one that ends ends them all."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_standing(self.scheduler.run()), name="scheduler")
+            group.create_task(_standing(self.executor.run()), name="executor")
+            group.create_task(_standing(self.janitor.run()), name="janitor")
+            group.create_task(_standing(self.store.keep()), name="store")
+        raise RuntimeError("the standing tasks ended")
+
+    async def stop(self) -> None:
+        """No new attempts; running ones get `shutdown_grace`; what is known is written."""
+        self.circumstances.shutting_down = True
+        await self.scheduler.drain(1.0)
+        await self.executor.drain(self.setup.settings.shutdown_grace)
+        measured = self.board.take_measured()
+        if self.runs.remembers and measured:
+            self.store.submit(*measured)
+        self.runs.flush()
+
+    # ---- what others ask ----------------------------------------------------------------------------------------
+
+    def _store_why(self) -> str | None:
+        if not self.runs.remembers:
+            return self.store.why or "what was done before is not known yet"
+        return None if self.store.is_writable else self.store.why or "it cannot be written"
+
+    def _skipped(self, check: Check, why: str) -> None:
+        self.metrics.check(check.name).skipped()
+
+    def sources(self) -> Sources:
+        """Where the metrics read their gauges."""
+        return Sources(
+            readings=self._readings,
+            incidents=lambda: list(self.board.incidents.values()),
+            rules=lambda: self.setup.rules,
+            budgets=self.budgets,
+            mode=lambda: self.setup.settings.mode,
+            is_paused=lambda: self.circumstances.paused_why() is not None,
+            is_store_writable=lambda: self._store_why() is None,
+        )
+
+    def _readings(self) -> list[tuple[str, Reading]]:
+        newest = self.runs.newest.items()
+        return [(name, reading) for name, run in newest if run.error is None for reading in run.readings]
+
+    def budgets(self) -> list[tuple[str, Limit, int]]:
+        """What each limit still permits: of all together, and of each resource that a service's manager runs."""
+        now = self._clock.stamp()
+        real = [attempt for attempt in self.board.attempts.values() if not attempt.would and not attempt.void]
+        rows = [("all", limit, max(0, limit.count - used(real, limit, now))) for limit in self.setup.settings.budget]
+        resources = {manager.resource for manager in self.setup.managers.values()} | {it.resource for it in real}
+        for resource in sorted(resources):
+            mine = [attempt for attempt in real if attempt.resource == resource]
+            limits = self._bindings.limit_of(resource)
+            rows += [(resource, limit, max(0, limit.count - used(mine, limit, now))) for limit in limits]
+        return rows
+
+    def retry(self, incident_id: str) -> str:
+        """Start an incident's ladder anew. Raises LookupError."""
+        incident = self.board.incidents.get(incident_id)
+        if incident is None:
+            raise LookupError(f"no incident {incident_id} is open")
+        key = self.board.ladder_of.get(incident_id)
+        if key is None:
+            raise LookupError(f"rule {incident.rule} has no steps, so there is nothing to retry")
+        self.healing.retry(key)
+        self.runs.flush()
+        self.scheduler.due(incident.check)
+        return f"the ladder of rule {key[0]} on {key[1]} starts anew"
+
+
+async def _standing(work: Coroutine[Any, Any, Never]) -> None:
+    """A standing task may not return, even cleanly (law 11)."""
+    await work
+    raise RuntimeError("a standing task ended")
+
+
+def _as_run(row: HistoryRow, now: Stamp) -> Run:
+    """A row of history as the run that it was, on this boot's steady axis."""
+    at = steady_of(row.at, now)
+    readings = (Reading(subject=row.subject, samples=row.samples),) if row.ok else ()
+    return Run(check=row.check, began=at, ended=at, readings=readings, error=None if row.ok else row.error)

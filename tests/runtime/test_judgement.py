@@ -1,0 +1,339 @@
+"""The ladder, sentence by sentence (docs/judgement.md), with the daemon's own pipeline and store in simulated time."""
+
+from pathlib import Path
+
+from daemon.model.incident import HoldReason as H
+from daemon.model.incident import IncidentState as S
+from daemon.model.remediation import AttemptState as A
+from daemon.model.remediation import Verification as V
+from daemon.testing.simulation import Effect
+from tests.runtime.world import DOWN, HEAD, RULE, World, up
+
+
+def test_a_firing_incident_is_healed_and_verified(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.effects = [Effect(takes=5, then=lambda: world.reality.update(api=up()))]
+    world.at(25, api=DOWN).run(100)
+    assert world.story() == [(30, "command:api@node", A.SUCCEEDED, V.EFFECTIVE)]
+    assert world.stored_incidents()[0].state is S.RESOLVED
+    assert world.stored_incidents()[0].closed.wall - world.stored_incidents()[0].opened.wall == 15  # settle's end
+
+
+def test_ineffective_tries_follow_each_other_and_then_people_are_told(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(300)
+    # claimed at 0, done at 1, settled at 11, judged until 41; then the second try at once
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE), (41, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)]
+    assert world.incident().handed_over is H.EXHAUSTED
+    assert world.incident().handed_over_at.wall - world.incident().opened.wall == 82
+
+
+def test_nothing_is_proposed_while_pending_or_recovering(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 20s\n    clear_for: 20s")
+    world = World(tmp_path, rules).at(5, api=DOWN).at(25, api=up()).run(100)
+    assert world.story() == []
+    assert world.stored_incidents() == []
+
+
+def test_the_first_guard_that_holds_is_the_decision_and_is_recorded_when_it_changes(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("cooldown: 0s", "cooldown: 35s").replace("limit: [50/1h]", "limit: [1/100s]")
+    world = World(tmp_path, rules, reality={"api": DOWN}).run(70)
+    assert world.holds() == [H.COOLDOWN]
+    world.run(120)
+    assert world.holds() == [H.COOLDOWN, H.LIMIT_RULE]
+    assert world.incident().handed_over is H.LIMIT_RULE
+
+
+def test_heald_may_still_act_when_the_hold_ends(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("limit: [50/1h]", "limit: [1/100s]")
+    world = World(tmp_path, rules, reality={"api": DOWN}).run(150)
+    assert world.claims() == [0, 101]
+
+
+def test_a_second_look_that_finds_it_clear_does_nothing(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 0s\n    clear_for: 1h")
+    world = World(tmp_path, rules, reality={"api": DOWN}, looks={"api": up()}).run(15)
+    assert world.story() == []
+    assert world.holds() == [H.CLEAR_NOW]
+    assert world.incident().state is S.FIRING  # the look's CLEAR made it recovering, the next run's breach firing again
+
+
+def test_three_clear_looks_in_a_row_are_flapping_until_it_was_closed_for_relapse(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, looks={"api": up()}).run(35)
+    assert world.holds() == [H.CLEAR_NOW] * 3 + [H.FLAPPING]
+    assert world.story() == []
+    world.looks.clear()
+    world.run(100)
+    assert world.holds()[-1] is H.FLAPPING
+    world.at(105, api=up()).at(715, api=DOWN).run(725)
+    assert world.claims() == [720]
+
+
+def test_retry_ends_flapping(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, looks={"api": up()}).run(35)
+    world.looks.clear()
+    world.simulation.assembly.scheduler = world.simulation  # who makes the check due
+    world.simulation.at(36, lambda: world.simulation.assembly.retry(world.incident().id))
+    assert world.run(40).claims() == [36]
+
+
+def test_a_claim_or_a_blind_look_ends_the_row_of_clear_looks(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, looks={"api": up()})
+    world.simulation.at(15, lambda: world.looks.update(api="no route"))
+    world.simulation.at(25, lambda: world.looks.update(api=up()))
+    world.run(48)
+    assert world.holds() == [H.CLEAR_NOW, H.CLEAR_NOW, H.BLIND_NOW, H.CLEAR_NOW, H.CLEAR_NOW]
+    assert not world.ladder().flapping
+
+
+def test_a_second_look_that_is_blind_does_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, looks={"api": "no route to host"}).run(15)
+    assert world.holds() == [H.BLIND_NOW]
+    assert "no route to host" in world.incident().hold_sentence
+    assert world.story() == []
+
+
+def test_a_look_feeds_the_lifecycle_and_proposes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, looks={"db": DOWN}).run(0)
+    assert world.holds() == [H.UPSTREAM]  # the look at the upstream service found it sick
+    assert world.story() == []
+
+
+def test_a_failed_attempt_counts_as_a_try_and_frees_the_resource_at_its_end(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}, effects=[Effect(takes=3, state=A.FAILED)] * 2).run(60)
+    assert world.story() == [(0, "command:api@node", A.FAILED, None), (10, "command:api@node", A.FAILED, None)]
+    assert world.incident().handed_over is H.EXHAUSTED
+
+
+def test_a_permanent_failure_ends_the_step(tmp_path: Path) -> None:
+    rules = HEAD + RULE + '      - run: {argv: ["true"]}\n        cooldown: 0s\n'
+    world = World(tmp_path, rules, reality={"api": DOWN}, effects=[Effect(state=A.FAILED, permanent=True)]).run(15)
+    assert [it.remediation for it in world.attempts()] == ["restart", "run"]
+
+
+def test_what_times_out_has_failed(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "timeout: 7s"), reality={"api": DOWN})
+    world.effects = [Effect(takes=1e9)]
+    world.run(60)
+    assert world.story() == [(0, "command:api@node", A.FAILED, None)]
+    made = world.attempts()[0]
+    assert made.ended.boottime - made.claimed.boottime == 7
+
+
+def test_from_the_claim_to_settles_end_runs_judge_nothing_for_any_ladder_of_the_resource(tmp_path: Path) -> None:
+    other = "  api-slow: {check: api, when: up == 0, for: 15s, severity: P3, steps: [{restart: {}}]}\n"
+    world = World(tmp_path, HEAD + RULE.replace("settle: 10s", "settle: 60s") + other, reality={"api": DOWN})
+    world.effects = [Effect(takes=20)]
+    world.run(75)
+    assert world.incident("api-down").state is S.FIRING
+    assert ("api-slow", "api", "") in world.board.tracks
+    assert world.board.tracks["api-slow", "api", ""].state is S.PENDING  # no time counted for it
+
+
+def test_the_resource_is_busy_from_claim_to_the_end_of_verification(tmp_path: Path) -> None:
+    other = "  api-too: {check: other, when: up == 0, for: 0s, severity: P3, limit: [9/1h], steps: [{restart: {service: api}, cooldown: 0s}]}\n"
+    head = HEAD.replace("checks:\n", "checks:\n  other: {tcp: {host: localhost, port: 3}, every: 10s}\n")
+    world = World(tmp_path, head + RULE + other, reality={"api": DOWN}).at(5, other=DOWN).run(35)
+    assert world.holds("api-too") == [H.RESOURCE_BUSY]  # before settle's end its runs judged nothing
+    assert world.claims() == [0]
+
+
+def test_the_cooldown_of_the_attempt_that_was_made_binds_whichever_rule_asks(tmp_path: Path) -> None:
+    other = "  api-too: {check: other, when: up == 0, for: 0s, severity: P3, limit: [9/1h], steps: [{restart: {service: api}, cooldown: 0s}]}\n"
+    head = HEAD.replace("checks:\n", "checks:\n  other: {tcp: {host: localhost, port: 3}, every: 10s}\n")
+    rules = head + RULE.replace("cooldown: 0s", "cooldown: 2m") + other
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    world.at(15, other=DOWN).run(200)
+    assert world.holds("api-too") == [H.COOLDOWN]
+    assert [(it.rule, round(it.claimed.boottime) - 100_000) for it in world.attempts()] == [("api-down", 0), ("api-too", 140)]
+
+
+def test_at_one_instant_the_highest_severity_goes_first(tmp_path: Path) -> None:
+    urgent = "  urgent: {check: api, when: up == 0, for: 0s, severity: P0, limit: [9/1h], steps: [{restart: {}, cooldown: 0s}]}\n"
+    world = World(tmp_path, HEAD + RULE + urgent, reality={"api": DOWN}).run(0)
+    assert [it.rule for it in world.attempts()] == ["urgent"]
+    assert world.holds("api-down") == [H.RESOURCE_BUSY] or world.holds("api-down") == [H.SETTLING]
+
+
+def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_both(tmp_path: Path) -> None:
+    head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
+    world = World(tmp_path, head + RULE.replace("check: api", "checks: [api, page]"), reality={"api": DOWN, "page": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    world.run(45)
+    assert world.story()[0] == (0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)  # page stayed down
+    assert len(world.attempts()[0].incidents) == 2
+
+
+def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
+    world.at(95, api=DOWN).run(96)
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)]
+    assert world.ladder().waiting_since is not None
+    assert world.run(105).claims() == [0, 101]
+
+
+def test_after_ten_minutes_of_blindness_an_unverified_ladder_is_handed_to_people(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
+    world.run(640)
+    assert world.incident().handed_over is None
+    assert world.run(641.5).incident().handed_over is H.BLIND_NOW
+
+
+def test_a_relapse_is_linked_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1") + '      - run: {argv: ["true"]}\n')
+    heal = lambda: world.reality.update(api=up())  # noqa: E731 - one line says it
+    world.effects = [Effect(then=heal), Effect(then=heal)]
+    world.at(5, api=DOWN).at(105, api=DOWN).run(200)
+    assert [it.remediation for it in world.attempts()] == ["restart", "run"]
+    first, second = sorted(world.stored_incidents(), key=lambda it: it.opened.wall)
+    assert (first.linked_to, second.linked_to) == (None, first.id)
+
+
+def test_after_relapse_the_ladder_starts_anew(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1") + '      - run: {argv: ["true"]}\n')
+    heal = lambda: world.reality.update(api=up())  # noqa: E731 - one line says it
+    world.effects = [Effect(then=heal), Effect(then=heal)]
+    world.at(5, api=DOWN).at(700, api=DOWN).run(800)
+    assert [it.remediation for it in world.attempts()] == ["restart", "restart"]
+    assert all(it.linked_to is None for it in world.stored_incidents())
+
+
+def test_a_lost_attempt_counts_keeps_the_resource_busy_until_claim_plus_timeout_and_is_verified(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 2\n        timeout: 60s"), reality={"api": DOWN})
+    world.effects = [Effect(takes=30)]
+    world.simulation.at(3, world.simulation.crash)
+    world.run(69)
+    assert world.story() == [(0, "command:api@node", A.LOST, None)]
+    world.run(130)
+    assert world.story()[0] == (0, "command:api@node", A.LOST, V.INEFFECTIVE)
+    assert world.claims() == [0, 100]  # claim + timeout + settle + verify
+
+
+def test_a_crash_while_verifying_changes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.simulation.at(25, world.simulation.crash)
+    world.run(60)
+    assert world.claims() == [0, 41]
+    assert len(world.stored_incidents()) == 1
+
+
+def test_no_time_counts_across_a_crash(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 30s"), reality={"api": DOWN})
+    world.simulation.at(25, lambda: world.simulation.crash(down=20.0))
+    assert world.run(60).stored_incidents() == []
+    assert len(world.run(100).stored_incidents()) == 1
+
+
+def test_an_attempt_is_verified_by_its_own_copy_of_the_condition(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.edit(15, HEAD + RULE.replace("up == 0", "up == 1")).run(45)
+    assert world.story()[0][3] is V.INEFFECTIVE
+
+
+def test_a_removed_rule_withdraws_its_incident_and_its_attempt_is_unverified(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).edit(15, HEAD).run(60)
+    assert world.stored_incidents()[0].state is S.WITHDRAWN
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)]
+
+
+def test_a_renamed_rule_withdraws_and_begins_anew(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).edit(15, HEAD + RULE.replace("api-down", "api-gone")).run(120)
+    assert [it.state for it in sorted(world.stored_incidents(), key=lambda it: it.opened.wall)] == [S.WITHDRAWN, S.FIRING]
+
+
+def test_an_edited_rule_keeps_its_state(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).edit(60, HEAD + RULE.replace("P1", "P2")).run(70)
+    assert len(world.stored_incidents()) == 1
+    assert world.claims() == [0, 41]
+
+
+def test_the_dependant_is_held_while_its_upstream_is_sick_and_for_counts_anew_after(tmp_path: Path) -> None:
+    root = "  db-down: {check: db, when: up == 0, for: 0s, severity: P1, limit: [50/1h], steps: [{restart: {}, settle: 10s, cooldown: 0s}]}\n"
+    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 30s") + root, reality={"api": DOWN, "db": DOWN})
+    world.effects = [Effect(takes=5, then=lambda: world.reality.update(db=up()))]
+    world.run(44)
+    assert world.claims("command:db@node") == [0]
+    assert (world.incident().hold, world.incident().handed_over) == (None, None)  # muted: not even proposed
+    world.run(100)
+    assert world.claims() == [50]  # db was well at 15; api's breach then counted 30 s anew, between its own runs
+
+
+def test_an_incident_that_its_upstream_took_along_heals_without_an_attempt(tmp_path: Path) -> None:
+    root = "  db-down: {check: db, when: up == 0, for: 0s, severity: P1, limit: [50/1h], steps: [{restart: {}, settle: 10s, cooldown: 0s}]}\n"
+    world = World(tmp_path, HEAD + RULE + root, reality={"api": DOWN, "db": DOWN})
+    world.effects = [Effect(takes=5, then=lambda: world.reality.update(db=up(), api=up()))]
+    world.run(100)
+    assert world.claims() == []
+    assert world.holds() == [H.UPSTREAM]
+    assert {it.state for it in world.stored_incidents()} == {S.RESOLVED}
+
+
+def test_held_for_longer_than_escalate_after_is_handed_over(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("severity: P1", "severity: P1\n    escalate_after: 1m").replace("cooldown: 0s", "cooldown: 1h")
+    world = World(tmp_path, rules, reality={"api": DOWN}).run(95)
+    assert world.incident().handed_over is None
+    assert world.run(120).incident().handed_over is H.COOLDOWN
+
+
+def test_observe_mode_runs_the_same_ladder_on_paper(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD.replace("mode: act", "mode: observe") + RULE, reality={"api": DOWN}).run(200)
+    assert [(at, state, found) for at, _, state, found in world.story()] == [(0, A.WOULD, V.INEFFECTIVE), (40, A.WOULD, V.INEFFECTIVE)]
+    assert world.holds()[0] is H.MODE
+    assert world.incident().handed_over is H.EXHAUSTED
+
+
+def test_not_allowed_is_a_would_be_attempt_and_people_are_told_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD.replace("[restart, run]", "[run]") + RULE, reality={"api": DOWN}).run(5)
+    assert world.incident().handed_over is H.NOT_ALLOWED
+    assert world.story()[0][2] is A.WOULD
+
+
+def test_going_from_observe_to_act_resets_ladders_and_counts(tmp_path: Path) -> None:
+    observe = HEAD.replace("mode: act", "mode: observe") + RULE.replace("[50/1h]", "[2/1h]")
+    world = World(tmp_path, observe, reality={"api": DOWN}).edit(205, HEAD + RULE.replace("[50/1h]", "[2/1h]")).run(270)
+    assert [(at, state) for at, _, state, _ in world.story() if state is not A.WOULD] == [(210, A.SUCCEEDED), (251, A.SUCCEEDED)]
+
+
+def test_a_clock_jump_holds_for_a_minute(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.simulation.at(15, lambda: setattr(world.simulation.clock, "wall_offset", 7200.0))
+    world.at(16, api=DOWN).run(300)
+    assert world.holds()[0] is H.CLOCK_JUMPED
+    assert [at - 7200 for at in world.claims()][0] == 80  # said at 20, when it was first asked
+
+
+def test_a_pause_holds_and_its_end_needs_a_newer_run(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.simulation.at(0, lambda: world.simulation.assembly.circumstances.pause(why="release", who="ann"))
+    world.simulation.at(25, lambda: world.simulation.assembly.circumstances.resume())
+    world.run(31)
+    assert world.holds() == [H.PAUSED]
+    assert world.claims() == [30]
+
+
+def test_startup_grace_holds_and_ends_early_once_every_check_was_clear(tmp_path: Path) -> None:
+    rules = HEAD.replace("startup_grace: 0s", "startup_grace: 1m") + RULE
+    world = World(tmp_path / "a", rules, reality={"api": DOWN}) if (tmp_path / "a").mkdir() is None else None
+    assert world is not None
+    assert world.run(65).holds() == [H.STARTUP_GRACE]
+    assert world.claims() == [60]
+    (tmp_path / "b").mkdir()
+    early = World(tmp_path / "b", rules).at(5, api=DOWN).run(15)
+    assert early.claims() == [10]
+
+
+def test_a_full_budget_holds_every_rule(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD.replace("budget: [100/1h]", "budget: [1/1h]") + RULE, reality={"api": DOWN}).run(60)
+    assert world.holds() == [H.BUDGET]
+    assert world.incident().handed_over is H.BUDGET
+
+
+def test_limits_hold_across_crashes_and_reboots(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("limit: [50/1h]", "limit: [1/1h]"), reality={"api": DOWN})
+    for at in (50, 100, 150):
+        world.simulation.at(at, world.simulation.crash)
+    world.simulation.at(200, lambda: world.simulation.reboot(down=60.0, clock=86400.0 * 30, synchronised=False))
+    world.run(3000)
+    assert len(world.attempts()) == 1

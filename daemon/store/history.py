@@ -1,0 +1,83 @@
+"""Run history in the state file: batches in, the newest rows out, old rows away. Synchronous, as `sqlite.py`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import takewhile
+
+from daemon.model.moment import Stamp, age
+from daemon.model.track import HistoryRow
+from daemon.store.rows import HISTORY, Value, text
+from daemon.store.sqlite import Database
+
+_ROW_OVERHEAD = 96  # bytes of a row beside its texts: stamp, header, its place in the index
+_DROP_MOST = 20_000  # rows dropped in one go: some 50 ms of the store's thread
+_FACT = "history_bytes"
+_SIZE_AFTER = "SELECT sum(size) FROM history WHERE place > ?"
+_NEWEST = HISTORY.select('WHERE "check" = ? ORDER BY place DESC LIMIT ?')
+_SIZED = "SELECT place, size, age(at_wall, at_boottime, at_origin) FROM history ORDER BY place LIMIT ?"
+
+
+class History:
+    """The table `history`, bounded by age and size."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def size(self) -> int:
+        """Bytes that the history takes."""
+        return int(self._database.fact(_FACT, 0))
+
+    def append(self, rows: Sequence[HistoryRow], now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
+        """Write a batch and drop what is too old or too much. Not on the disk when it returns: a crash may lose it.
+
+        `keep_for` is in seconds, `keep_bytes` in bytes.
+        """
+        with self._database.transaction(durable=False):
+            last = self._database.execute("SELECT max(place) FROM history").fetchone()[0] or 0
+            self._database.put_all(HISTORY.insert, rows, self._encode)
+            added = self._database.execute(_SIZE_AFTER, (last,)).fetchone()[0] or 0
+            size = self.size() + added
+            self._database.set_fact(_FACT, size - self._drop(now, size, keep_for, keep_bytes))
+
+    def _encode(self, row: HistoryRow) -> list[Value]:
+        values = HISTORY.encode(row, self._database.origins)
+        values.append(_ROW_OVERHEAD + sum(len(it) for it in values if isinstance(it, str | bytes)))
+        return values
+
+    def trim(self, now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
+        """Drop what is too old or too much; as many rows as do not keep the store long."""
+        with self._database.transaction(durable=False):
+            size = self.size()
+            dropped = self._drop(now, size, keep_for, keep_bytes)
+            if dropped:
+                self._database.set_fact(_FACT, size - dropped)
+
+    def _drop(self, now: Stamp, size: int, keep_for: float, keep_bytes: int) -> int:
+        """Delete the oldest rows that are out of bounds; returns their bytes."""
+        place = dropped = 0
+        with closing(self._database.execute(_SIZED, (_DROP_MOST,), now=now)) as oldest:
+            for row, row_size, row_age in oldest:
+                if size - dropped <= keep_bytes and row_age <= keep_for:
+                    break
+                place, dropped = row, dropped + row_size
+        if dropped:
+            self._database.execute("DELETE FROM history WHERE place <= ?", (place,))
+        return dropped
+
+    def newest(self, now: Stamp, seconds: Mapping[str, float], most: int) -> dict[str, list[HistoryRow]]:
+        """By check the rows of the last so many seconds, oldest first, at most `most` each.
+
+        Only rows whose place in time is known: of this boot, or of another one if the wall clock was right then and is
+        now. What is not known to be recent is left out, so that a window has less rather than something wrong.
+        """
+        found: dict[str, list[HistoryRow]] = {}
+        for check, within in seconds.items():
+            rows = self._database.execute(_NEWEST, (text(check), most), now=now)
+            decoded = (HISTORY.decode(values, self._database.origins) for values in rows)
+            recent = takewhile(lambda row: age(row.at, now) < within, decoded)  # noqa: B023 - used up in this turn
+            found[check] = [row for row in recent if _is_placed(row.at, now)][::-1]
+        return found
+
+
+def _is_placed(at: Stamp, now: Stamp) -> bool:
+    return (at.boot == now.boot and at.host == now.host) or (at.synchronised and now.synchronised)

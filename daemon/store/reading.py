@@ -1,0 +1,69 @@
+"""What the store can be asked."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from daemon.model.incident import Incident, Transition
+from daemon.model.remediation import Attempt
+from daemon.model.track import HoldRecord, Remembered
+from daemon.protocols import Clock
+from daemon.store.sqlite import Database
+
+if TYPE_CHECKING:
+    from daemon.store.writer import Writer
+
+DAY = 86400.0
+T = TypeVar("T")
+
+
+class Reading:
+    """The asking half of `Store`. All of it raises StoreError where the file cannot be read; a full disk can.
+
+    Answers include everything submitted before, if it could be written.
+    """
+
+    _writer: "Writer"
+    _clock: Clock
+
+    def _call(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """Do something on the store's thread."""
+        raise AssertionError("Store says how")
+
+    async def _read(self, query: Callable[[Database], T]) -> T:
+        return await self._call(lambda: self._writer.read(query))
+
+    async def remembered(self, *, longest: float = math.inf, closed_within: float = DAY) -> Remembered:
+        """All that a daemon needs at start: open incidents and those closed within so many seconds, tracks, ladders,
+        and the attempts that a window of at most `longest` seconds could still count. Attempts that are found running
+        are given back so.
+        """
+        now = self._clock.stamp()
+        return await self._read(lambda database: database.remembered(now, longest, closed_within))
+
+    async def counting(self, *, longest: float = math.inf) -> list[Attempt]:
+        """The attempts that a window of at most `longest` seconds could still count, oldest first."""
+        now = self._clock.stamp()
+        return await self._read(lambda database: database.attempts_counting(now, longest))
+
+    async def incidents(self, *, limit: int, closed: bool) -> list[Incident]:
+        """The newest incidents first; the closed ones among them if `closed`."""
+        return await self._read(lambda database: database.incidents(limit=limit, closed=closed))
+
+    async def incident(self, name: str) -> Incident | None:
+        """One incident by its id."""
+        return await self._read(lambda database: database.incident(name))
+
+    async def attempts_of(self, incidents: Iterable[str]) -> dict[str, list[Attempt]]:
+        """The attempts made for each of some incidents, oldest first."""
+        names = list(incidents)
+        return await self._read(lambda database: database.attempts_of(names))
+
+    async def holds_of(self, incident: str) -> list[HoldRecord]:
+        """What held an incident, oldest first."""
+        return await self._read(lambda database: database.holds_of(incident))
+
+    async def transitions_of(self, incident: str) -> list[Transition]:
+        """How an incident went, oldest first."""
+        return await self._read(lambda database: database.transitions_of(incident))

@@ -1,0 +1,293 @@
+"""The store: the verbs by which heald remembers. It knows SQL, its callers do not."""
+
+import asyncio
+import contextlib
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Never, TypeVar
+
+from daemon.errors import LockedError, StoreError
+from daemon.model.incident import Hold
+from daemon.model.remediation import Attempt
+from daemon.model.track import HistoryRow
+from daemon.protocols import Clock
+from daemon.store.batches import Batches
+from daemon.store.buffer import Buffer
+from daemon.store.history import History
+from daemon.store.opening import MIGRATIONS
+from daemon.store.reading import Reading
+from daemon.store.rows import Row
+from daemon.store.trimming import AT_ONCE
+from daemon.store.worker import Worker, settle, when_done
+from daemon.store.writer import Permits, Writer
+
+__all__ = ["LockedError", "Permits", "Row", "Store"]
+
+DAY = 86400.0
+RECORD_FOR = 90 * DAY  # seconds that closed incidents and what belongs to them are kept
+ATTEMPTS_FOR = 400 * DAY  # seconds that attempts are kept: longer than any limit that a person would write
+T = TypeVar("T")
+
+
+class _Group:
+    """Rows that go in one transaction, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.rows = Buffer()
+        self.waiters: list[asyncio.Future[None]] = []
+
+
+class Store(Reading):
+    """What heald remembers, on disk. Open it with `Store.open`, and run `keep` as a standing task.
+
+    All methods are called on the loop. They never block it; the work is done by one thread, in the order asked.
+    """
+
+    def __init__(self, worker: Worker, writer: Writer, clock: Clock, retry_every: float, history_every: float) -> None:
+        self.on_change: Callable[[bool, str | None], None] | None = None  # called with is_writable and why
+        self.why: str | None = writer.why  # a sentence: why it takes no writes
+        self._worker = worker
+        self._writer = writer
+        self._clock = clock
+        self._retry_every = retry_every
+        self._history_every = history_every
+        self._lock = threading.Lock()
+        self._group: _Group | None = None  # what the next transaction takes
+        self._batches = Batches(lambda rows: self._call(lambda: writer.append_history(rows)))
+        self._group_dropped = 0
+        self._is_troubled = asyncio.Event()
+        self._is_closed = False
+
+    # ---- opening and keeping ------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        clock: Clock,
+        *,
+        retry_every: float = 5.0,
+        history_every: float = 5.0,
+        threaded: bool = True,
+        migrations: Path = MIGRATIONS,
+    ) -> "Store":
+        """Open the state directory; make it, create or migrate its database if need be.
+
+        A store that cannot be used now (full disk, read-only, damaged) opens all the same, takes no writes, and is
+        tried again every `retry_every` seconds by `keep`. `threaded=False` does all work at once in the caller, for
+        runs in virtual time: no future is ever waited for, and no loop needs to run.
+
+        Raises:
+            LockedError: another daemon has the directory.
+            StoreRefusedError: the database was written by a newer heald.
+        """
+        worker = Worker(threaded=threaded)
+        writer = Writer(directory, clock, migrations)
+        store = cls(worker, writer, clock, retry_every, history_every)
+        try:
+            await store._call(writer.open)
+        except BaseException:
+            worker.stop()
+            raise
+        return store
+
+    async def keep(self) -> Never:
+        """The standing task: writes history in batches, and tries again what failed until it succeeds.
+
+        Raises:
+            ExceptionGroup: of StoreRefusedError, where the store turns out to be another's when it can be opened.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_history())
+            group.create_task(self._keep_trying())
+        raise AssertionError("neither of the two returns")
+
+    async def _keep_history(self) -> Never:
+        while True:
+            await self._batches.is_waiting.wait()
+            await asyncio.sleep(self._history_every)
+            self._batches.is_waiting.clear()
+            await self._write_history()
+
+    async def _write_history(self) -> None:
+        if len(self._batches) and self.is_writable:
+            with contextlib.suppress(StoreError):  # the rows wait, `why` has it, and `on_change` said it
+                await self._batches.write()
+
+    async def _keep_trying(self) -> Never:
+        while True:
+            await self._is_troubled.wait()
+            await asyncio.sleep(self._retry_every)
+            with contextlib.suppress(StoreError):  # `why` has it, and `on_change` said it
+                await self._call(self._writer.recover)
+
+    async def close(self) -> int:
+        """Write what is queued and let go of file and lock; returns how many rows could not be written."""
+        if self._is_closed:
+            return 0
+        await self._write_history()
+        self._is_closed = True
+        left = await self._worker.call(self._writer.close)
+        self._worker.stop()
+        return left + len(self._batches)
+
+    async def abandon(self) -> None:
+        """Let go of file and lock and write nothing more, not even what is queued in memory: a crash in a test."""
+        self._is_closed = True
+        await self._worker.call(self._writer.abandon)
+        self._worker.stop()
+
+    # ---- state --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether everything submitted so far is, or soon will be, on the disk. Without that nothing is acted on."""
+        return self.why is None
+
+    @property
+    def pending(self) -> int:
+        """Calls that the thread has not answered yet; a virtual-time loop must not jump while there are any."""
+        return self._worker.pending
+
+    @property
+    def writes(self) -> Mapping[str, int]:
+        """Transactions so far, by result: `ok` and `error`."""
+        return self._writer.transactions
+
+    @property
+    def queued(self) -> int:
+        """Rows that are not in the file yet."""
+        return len(self._batches) + len(self._writer.backlog) + (len(self._group.rows) if self._group else 0)
+
+    @property
+    def dropped(self) -> int:
+        """Rows that were never written: there was no room to keep them, or they were not what their type says."""
+        return self._batches.dropped + self._group_dropped + self._writer.backlog.dropped + self._writer.unfit
+
+    async def ping(self) -> float:
+        """Seconds that the store's thread takes to answer, whatever the state of the disk."""
+        began = self._clock.steady()
+        await self._worker.call(lambda: None)
+        return self._clock.steady() - began
+
+    def _call(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        future = self._worker.call(work)
+        when_done(future, self._note)
+        return future
+
+    def _note(self) -> None:
+        """Take over what the thread found out, and say it."""
+        before, self.why = self.why, self._writer.why
+        if self.why is not None:
+            self._is_troubled.set()
+        else:
+            self._is_troubled.clear()
+        if len(self._batches):
+            self._batches.is_waiting.set()
+        if (before is None) != (self.why is None) and self.on_change is not None:
+            self.on_change(self.is_writable, self.why)
+
+    # ---- writing ------------------------------------------------------------------------------------------------
+
+    def submit(self, *rows: Row) -> "asyncio.Future[None]":
+        """Queue rows; the future is done when they are on the disk. Rows queued together go in one transaction.
+
+        If that fails the future raises StoreError, and the rows are kept in bounds and written first when the store
+        works again (`Buffer`): nobody needs to submit them again.
+        """
+        waiter: asyncio.Future[None] = self._worker.future()
+        if self._is_closed:
+            settle(waiter, None, StoreError("the store is closed"))
+            return waiter
+        with self._lock:
+            is_first = self._group is None
+            group = self._group = self._group or _Group()
+            group.rows.extend(rows)
+            group.waiters.append(waiter)
+        if is_first:
+            future = self._call(lambda: self._write_group(group))
+            when_done(future, lambda: self._group_written(group, future))
+        return waiter
+
+    def _write_group(self, group: _Group) -> bool:
+        """In the thread: write a group, unless a claim has taken it along; false if it has."""
+        with self._lock:
+            if self._group is not group:
+                return False
+            self._group = None
+        self._writer.write(group.rows)
+        return True
+
+    def _group_written(self, group: _Group, done: "asyncio.Future[bool]") -> None:
+        error = done.exception()
+        if error is not None or done.result():  # otherwise the claim that took the group along answers
+            self._answer(group, error)
+
+    def _answer(self, group: _Group, error: BaseException | None) -> None:
+        """Tell those who wait for a group how it went."""
+        self._group_dropped += group.rows.dropped
+        for waiter in group.waiters:
+            settle(waiter, None, error)
+
+    async def claim(
+        self, attempt: Attempt, rows: Sequence[Row], permits: Permits, *, longest: float = math.inf
+    ) -> Hold | None:
+        """Claim an attempt: one transaction that writes all that is queued, counts, and writes attempt and rows.
+
+        `permits` gets every attempt under way or that a window of at most `longest` seconds, or a cooldown, could still
+        count, oldest first, and runs on the store's thread. If it names a hold, nothing of the claim is written and
+        the hold is returned. None means that the claim is on the disk. Who is cancelled here has to take the attempt
+        for claimed; a later start finds it running.
+
+        Raises:
+            StoreError: it cannot be written now; nothing of it is left, now or later.
+        """
+        if self._is_closed:
+            raise StoreError("the store is closed")
+        with self._lock:
+            before, self._group = self._group, None
+        queued, now = (before.rows if before else ()), self._clock.stamp()
+        future = self._call(lambda: self._writer.claim(queued, attempt, rows, permits, now, longest))
+        if before is not None:
+            taken = before
+            when_done(future, lambda: self._answer(taken, future.exception()))
+        hold, fault = await asyncio.shield(future)
+        if fault is not None:
+            raise fault
+        return hold
+
+    def append_history(self, rows: Iterable[HistoryRow]) -> None:
+        """Keep rows of history for the next batch: within `history_every` seconds, or sooner if they are many.
+
+        A crash loses what is not written yet. While the store takes no writes the newest rows wait in memory.
+        """
+        self._batches.add(rows)
+        if self._batches.is_due and self.is_writable:
+            self._batches.write()
+
+    def set_history(self, *, keep_for: float, keep_bytes: float) -> None:
+        """Bound the history: rows older than `keep_for` seconds go, and the oldest beyond `keep_bytes` bytes."""
+        self._writer.keep_history = (keep_for, int(keep_bytes))
+
+    async def history(self, seconds: Mapping[str, float], *, most: int = 10_000) -> dict[str, list[HistoryRow]]:
+        """By check the rows of the last so many seconds, oldest first, at most `most` of each (`History.newest`).
+
+        Raises StoreError.
+        """
+        await self._write_history()
+        now = self._clock.stamp()
+        return await self._read(lambda database: History(database).newest(now, seconds, most))
+
+    async def trim(self, *, longest: float = ATTEMPTS_FOR, record_for: float = RECORD_FOR) -> int:
+        """Drop what is old: closed incidents and what belongs to them after `record_for` seconds, attempts that no
+        limit of at most `longest` seconds can count any more, history out of bounds. Returns how many rows of the
+        record went. Raises StoreError.
+        """
+        total = 0
+        while True:
+            gone = await self._call(lambda: self._writer.trim(record_for=record_for, attempts_for=longest))
+            total += gone
+            if gone < AT_ONCE:
+                return total

@@ -1,0 +1,89 @@
+"""What an HTTP answer is worth: the samples in its JSON, and what it lacks of what was expected."""
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from checks._exchange import Answer
+from checks._http_values import keys_of
+from checks._net import SickError
+from daemon.plugin import Sample
+
+_CHARSETS = frozenset({"ascii", "cp1252", "iso8859-1", "iso8859-15", "utf-8", "utf-16"})  # decoders that cost no more
+_LONGEST_TEXT = 256  # characters of a string sample
+_MISSING = object()
+
+
+def judge_status(answer: Answer, allowed: Sequence[tuple[int, int]]) -> None:
+    """Raises SickError if the status is in none of the ranges."""
+    if not any(low <= answer.status <= high for low, high in allowed):
+        wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in allowed)
+        raise SickError("status", f"the status is {answer.status}, expected is {wanted}")
+
+
+def judge_text(answer: Answer, contained: str | None, regex: str | None) -> None:
+    """Raises SickError if the body, as far as it was read, lacks what it should contain."""
+    if contained is None and regex is None:
+        return
+    text = _text(answer)
+    where = "the part of the body that was read" if answer.is_cut else "the body"
+    if contained is not None and contained not in text:
+        raise SickError("body", f"{where} does not contain expect_body")
+    if regex is not None and not re.search(regex, text):
+        raise SickError("body", f"{where} does not match expect_regex")
+
+
+def parse_json(answer: Answer) -> Any:
+    """The body as JSON. Raises SickError if it is none."""
+    if answer.is_cut:
+        raise SickError("json", "the body is longer than body_limit, so its JSON cannot be read")
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise SickError("json", "the body is not JSON") from error
+
+
+def judge_json(document: Any, expected: Mapping[str, Any]) -> None:
+    """Raises SickError for the first path whose value is not the expected one. true is not 1 here."""
+    for path, wanted in expected.items():
+        found = _at(document, path)
+        if found is _MISSING:
+            raise SickError("json", f"the answer has no {path}")
+        if isinstance(found, bool) != isinstance(wanted, bool) or found != wanted:
+            raise SickError("json", f"{path} is not {json.dumps(wanted)}")
+
+
+def read_sample(document: Any, path: str, unit: str) -> Sample | None:
+    """The value at `path` as a sample of this unit; None if it is missing or of another type."""
+    found = _at(document, path)
+    if unit == "string":
+        return found[:_LONGEST_TEXT] if isinstance(found, str) else None
+    if unit == "boolean" or isinstance(found, bool):
+        return found if unit == "boolean" and isinstance(found, bool) else None
+    try:
+        number = float(found) if isinstance(found, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _at(document: Any, path: str) -> Any:
+    for key in keys_of(path):
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isascii() and key.isdecimal() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return _MISSING
+    return document
+
+
+def _text(answer: Answer) -> str:
+    try:
+        charset = codecs.lookup(answer.charset or "utf-8").name
+    except (LookupError, ValueError):
+        charset = "utf-8"
+    return answer.body.decode(charset if charset in _CHARSETS else "utf-8", errors="replace")

@@ -29,7 +29,9 @@ __all__ = [
     "Completed",
     "Dimension",
     "Duration",
+    "Environment",
     "Field",
+    "Folder",
     "OptionsModel",
     "Outcome",
     "Percent",
@@ -99,6 +101,29 @@ def _argv(value: list[str]) -> list[str]:
 
 Argv = Annotated[list[str], AfterValidator(_argv)]
 """A command and its arguments. No shell reads it: no `|`, `>`, `$NAME` or `~` in it means anything."""
+
+
+def _environment(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name:
+            raise ValueError(f"{name!r} is not a name of a variable: it may not be empty or have = in it")
+        if "\0" in text.get_secret_value():
+            raise ValueError(f"the value of {name} has a NUL character, which no command can be given")
+    return value
+
+
+Environment = Annotated[dict[str, SecretStr], AfterValidator(_environment)]
+"""Variables for a command, added to heald's own environment; a secret may be among them."""
+
+
+def _folder(value: str) -> str:
+    if not value.startswith("/") or "\0" in value:
+        raise ValueError(f"{value!r} is not an absolute path; write one such as /var/lib/shop")
+    return value
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+"""The folder a command runs in."""
 
 
 def sample(name: str, dimension: Dimension, meaning: str) -> SampleSpec:

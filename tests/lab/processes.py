@@ -27,3 +27,8 @@ def pids_in(file: Path, count: int) -> list[int]:
     """The pids written one a line into `file`, once there are `count` of them; empty before."""
     lines = file.read_text().splitlines() if file.exists() else []
     return [int(line) for line in lines] if len(lines) >= count else []
+
+
+def open_files() -> int:
+    """How many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))

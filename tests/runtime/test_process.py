@@ -13,7 +13,7 @@ import pytest
 
 from daemon.runtime import launcher
 from daemon.runtime.process import run_command
-from tests.lab.processes import is_alive, pids_in, until
+from tests.lab.processes import is_alive, open_files, pids_in, until
 
 STUBBORN = (
     "trap '' TERM; echo $$ >>{file}; (trap '' TERM; sh -c 'echo $$ >>{file}; sleep 60; sleep 60') & sleep 60; wait"
@@ -202,14 +202,14 @@ async def test_a_grandchild_that_keeps_the_pipe_does_not_hold_us_and_lives_on(tm
 
 async def test_nothing_is_left_open(tmp_path: Path) -> None:
     await run_command(["true"], timeout=10)  # the event loop opens its own on first use
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     for _ in range(5):
         await run_command(["true"], timeout=10)
         await run_command(["sleep", "60"], timeout=0.05)
         with pytest.raises(FileNotFoundError):
             await run_command(["no-such-command"], timeout=10)
         await asyncio.sleep(0)
-    await until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
+    await until(lambda: open_files() <= before)
 
 
 async def test_the_loop_goes_on_while_a_command_runs() -> None:

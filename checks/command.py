@@ -112,6 +112,11 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
         raise CheckError(f"cannot run {options.argv[0]}: {place}{error.strerror or error}") from error
     text, data = split_output(done.stdout)
     output = text.partition("\n")[0][:_MOST_OUTPUT]
+    if done.timed_out:
+        said = f": {output or done.last_line}" if output or done.last_line else ""
+        raise CheckError(
+            f"{options.argv[0]} did not end within {context.timeout * _OWN_SHARE:.3g}s and was ended{said}"
+        )
     state = _state(options, done, output)
     values: dict[str, Sample] = {
         "up": 0.0 if state == "critical" else 1.0,
@@ -126,8 +131,6 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 def _state(options: Options, done: Completed, output: str) -> str:
     said = output or done.last_line
     because = f": {said}" if said else ""
-    if done.timed_out:
-        raise CheckError(f"{options.argv[0]} did not end within {done.seconds:.1f}s and was ended{because}")
     if done.exit_code is None:
         raise CheckError(f"{options.argv[0]} was {done.ending}{because}")
     if options.exit_codes == "plain" and done.exit_code not in _CANNOT_RUN:

@@ -62,7 +62,7 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_command_that_hangs_makes_us_blind_before_the_daemon_says_so() -> None:
-    with pytest.raises(CheckError, match=r"did not end within 0\.\ds and was ended: still looking"):
+    with pytest.raises(CheckError, match=r"did not end within 0\.475s and was ended: still looking"):
         await run("echo still looking; sleep 60", timeout=0.5)
 
 

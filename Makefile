@@ -32,7 +32,6 @@ check: setup ## lint, format, types, imports, house rules, tests
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml daemon checks remediations
 	@$(MAKE) --no-print-directory test
 
 bench: setup ## run every benchmark in bench/

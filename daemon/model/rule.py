@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from daemon.model.units import format_duration
+
 
 class Severity(StrEnum):
     """P0 (now) to P3 (within a day), as the runbooks say it; a lower number is more severe."""
@@ -31,8 +33,6 @@ class Limit:
     window: float  # seconds
 
     def __str__(self) -> str:
-        from daemon.model.units import format_duration  # a circle at import time only
-
         return f"{self.count}/{format_duration(self.window)}"
 
 

@@ -11,7 +11,10 @@ say() { echo "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
 # What the environment was made from. A checkout that was moved needs a new one: its programs name their folder.
-wanted() { echo "$checkout"; cat pyproject.toml requirements-dev.lock requirements-uv.lock tests/lab/setup.sh | cksum; }
+wanted() {
+  echo "$checkout ${PYTHON:-}"
+  cat pyproject.toml requirements-dev.lock requirements-uv.lock tests/lab/setup.sh | cksum
+}
 is_ready() { [ -x .venv/bin/python ] && [ "$(cat "$ready" 2>/dev/null)" = "$(wanted)" ] && .venv/bin/python -c ''; }
 is_ready && exit 0
 
@@ -72,7 +75,12 @@ export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}" UV_NATIVE_TLS="${UV_NATIVE_TLS
 index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}}
 [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
 
-if ! [ "$(head -n 1 "$ready" 2>/dev/null)" = "$checkout" ] || ! .venv/bin/python -c '' 2>/dev/null; then
+version() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null; }
+usable() { # it works, its programs name this folder, and it is of the Python that was asked for, if one was
+  new_enough .venv/bin/python && grep -qF "$checkout/.venv" .venv/bin/activate 2>/dev/null &&
+    { [ -z "${PYTHON:-}" ] || [ "$(version .venv/bin/python)" = "$(version "$python")" ]; }
+}
+if ! usable; then
   rm -rf .venv
   "$uv" venv --quiet --python "$python" .venv
 fi

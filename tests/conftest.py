@@ -1,0 +1,39 @@
+"""What holds for every test: the environment is the test's own, and no process outlives the tests."""
+
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+# Of who runs the tests (systemd, an operator's shell): heald would look there instead of where a test says.
+for _name in (
+    "CREDENTIALS_DIRECTORY",
+    "HEALD_CONFIG",
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "XDG_STATE_HOME",
+):
+    os.environ.pop(_name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """The first fixture to begin is the last to end: by then every test has waited for what it started."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    _, left = psutil.wait_procs(left, timeout=5)  # what was killed a moment ago is ending
+    said = [f"{child.pid} {' '.join(_command_line(child))}" for child in left]
+    assert [line for line in said if "multiprocessing.resource_tracker" not in line] == []
+
+
+def _command_line(child: psutil.Process) -> list[str]:
+    try:
+        return child.cmdline() or [child.name()]
+    except psutil.NoSuchProcess:
+        return ["(ended)"]

@@ -77,9 +77,7 @@ class _Overrides:
         return replace(setup, settings=settings)
 
 
-async def _serve(
-    setup: Setup, overrides: _Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form
-) -> int:
+async def _serve(setup: Setup, overrides: _Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form) -> int:
     clock = SystemClock()
     store = await Store.open(state_dir, clock)
     try:
@@ -161,7 +159,7 @@ class Daemon:
 
     async def _live(self) -> bool:
         """Run one assembly; true if another must be built because the store can be read at last."""
-        assembly = self._assembly
+        assembly, starts_anew = self._assembly, False
         remembers = await assembly.restore()
         try:
             async with asyncio.TaskGroup() as group:
@@ -174,8 +172,8 @@ class Daemon:
                 self._notify.ready()
                 self._say_status(remembers=remembers)
         except* _End as ends:
-            return all(end.anew for end in ends.exceptions if isinstance(end, _End))
-        return False
+            starts_anew = all(end.anew for end in ends.exceptions if isinstance(end, _End))
+        return starts_anew
 
     async def _wait_for_stop(self) -> None:
         await self._stop_wanted.wait()

@@ -1,13 +1,12 @@
 """All that runs between a configuration and a store, wired once: the same for the daemon and for virtual time."""
 
 import asyncio
-from dataclasses import replace
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Never
 
 from daemon.config.setup import Setup
-from daemon.engine.counting import age, steady_of, used
+from daemon.engine.counting import steady_of, used
 from daemon.engine.observations import Observations
 from daemon.errors import StoreError
 from daemon.logs import log
@@ -115,8 +114,8 @@ class Assembly:
         bindings = self._bindings
         keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
         try:
-            remembered = await self.store.remembered(longest_window=bindings.longest_window())
-            history = await self.store.history(keep) if keep else []
+            remembered = await self.store.remembered(longest=bindings.longest_window())
+            history = await self.store.history(keep) if keep else {}
         except StoreError as error:
             log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")
             return False
@@ -128,7 +127,7 @@ class Assembly:
                     resource = bindings.ladder_resource(binding, incident.subject)
                     if resource is not None:
                         self.board.ladder_of[incident.id] = (incident.rule, resource)
-        for row in history:
+        for row in (row for rows in history.values() for row in rows):
             self.observations.record(_as_run(row, now))
         if self.setup.settings.mode is Mode.ACT:
             self.healing.forget_would(allowed=self.setup.settings.allow)

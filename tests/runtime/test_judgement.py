@@ -22,7 +22,10 @@ def test_a_firing_incident_is_healed_and_verified(tmp_path: Path) -> None:
 def test_ineffective_tries_follow_each_other_and_then_people_are_told(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN}).run(300)
     # claimed at 0, done at 1, settled at 11, judged until 41; then the second try at once
-    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE), (41, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)]
+    assert world.story() == [
+        (0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE),
+        (41, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE),
+    ]
     assert world.incident().handed_over is H.EXHAUSTED
     assert world.incident().handed_over_at.wall - world.incident().opened.wall == 82
 
@@ -145,7 +148,10 @@ def test_the_cooldown_of_the_attempt_that_was_made_binds_whichever_rule_asks(tmp
     world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
     world.at(15, other=DOWN).run(200)
     assert world.holds("api-too") == [H.COOLDOWN]
-    assert [(it.rule, round(it.claimed.boottime) - 100_000) for it in world.attempts()] == [("api-down", 0), ("api-too", 140)]
+    assert [(it.rule, round(it.claimed.boottime) - 100_000) for it in world.attempts()] == [
+        ("api-down", 0),
+        ("api-too", 140),
+    ]
 
 
 def test_at_one_instant_the_highest_severity_goes_first(tmp_path: Path) -> None:
@@ -157,7 +163,9 @@ def test_at_one_instant_the_highest_severity_goes_first(tmp_path: Path) -> None:
 
 def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_both(tmp_path: Path) -> None:
     head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
-    world = World(tmp_path, head + RULE.replace("check: api", "checks: [api, page]"), reality={"api": DOWN, "page": DOWN})
+    world = World(
+        tmp_path, head + RULE.replace("check: api", "checks: [api, page]"), reality={"api": DOWN, "page": DOWN}
+    )
     world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
     world.run(45)
     assert world.story()[0] == (0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)  # page stayed down
@@ -240,7 +248,10 @@ def test_a_removed_rule_withdraws_its_incident_and_its_attempt_is_unverified(tmp
 
 def test_a_renamed_rule_withdraws_and_begins_anew(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN}).edit(15, HEAD + RULE.replace("api-down", "api-gone")).run(120)
-    assert [it.state for it in sorted(world.stored_incidents(), key=lambda it: it.opened.wall)] == [S.WITHDRAWN, S.FIRING]
+    assert [it.state for it in sorted(world.stored_incidents(), key=lambda it: it.opened.wall)] == [
+        S.WITHDRAWN,
+        S.FIRING,
+    ]
 
 
 def test_an_edited_rule_keeps_its_state(tmp_path: Path) -> None:
@@ -271,7 +282,9 @@ def test_an_incident_that_its_upstream_took_along_heals_without_an_attempt(tmp_p
 
 
 def test_held_for_longer_than_escalate_after_is_handed_over(tmp_path: Path) -> None:
-    rules = HEAD + RULE.replace("severity: P1", "severity: P1\n    escalate_after: 1m").replace("cooldown: 0s", "cooldown: 1h")
+    rules = HEAD + RULE.replace("severity: P1", "severity: P1\n    escalate_after: 1m").replace(
+        "cooldown: 0s", "cooldown: 1h"
+    )
     world = World(tmp_path, rules, reality={"api": DOWN}).run(95)
     assert world.incident().handed_over is None
     assert world.run(120).incident().handed_over is H.COOLDOWN
@@ -279,7 +292,10 @@ def test_held_for_longer_than_escalate_after_is_handed_over(tmp_path: Path) -> N
 
 def test_observe_mode_runs_the_same_ladder_on_paper(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD.replace("mode: act", "mode: observe") + RULE, reality={"api": DOWN}).run(200)
-    assert [(at, state, found) for at, _, state, found in world.story()] == [(0, A.WOULD, V.INEFFECTIVE), (40, A.WOULD, V.INEFFECTIVE)]
+    assert [(at, state, found) for at, _, state, found in world.story()] == [
+        (0, A.WOULD, V.INEFFECTIVE),
+        (40, A.WOULD, V.INEFFECTIVE),
+    ]
     assert world.holds()[0] is H.MODE
     assert world.incident().handed_over is H.EXHAUSTED
 
@@ -293,7 +309,10 @@ def test_not_allowed_is_a_would_be_attempt_and_people_are_told_at_once(tmp_path:
 def test_going_from_observe_to_act_resets_ladders_and_counts(tmp_path: Path) -> None:
     observe = HEAD.replace("mode: act", "mode: observe") + RULE.replace("[50/1h]", "[2/1h]")
     world = World(tmp_path, observe, reality={"api": DOWN}).edit(205, HEAD + RULE.replace("[50/1h]", "[2/1h]")).run(270)
-    assert [(at, state) for at, _, state, _ in world.story() if state is not A.WOULD] == [(210, A.SUCCEEDED), (251, A.SUCCEEDED)]
+    assert [(at, state) for at, _, state, _ in world.story() if state is not A.WOULD] == [
+        (210, A.SUCCEEDED),
+        (251, A.SUCCEEDED),
+    ]
 
 
 def test_a_clock_jump_holds_for_a_minute(tmp_path: Path) -> None:

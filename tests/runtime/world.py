@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.config.load import load
+
 from daemon.model.check import Reading, Sample
 from daemon.model.incident import HoldReason, Incident, Transition
 from daemon.model.remediation import Attempt, AttemptState, Verification
@@ -86,7 +87,7 @@ class World:
     # ---- what came of it ----------------------------------------------------------------------------------------
 
     @property
-    def board(self):  # noqa: ANN201 - the test reads it as it is
+    def board(self):
         return self.simulation.assembly.board
 
     def incident(self, rule: str = "api-down") -> Incident:
@@ -97,7 +98,10 @@ class World:
 
     def attempts(self) -> list[Attempt]:
         ids = [incident.id for incident in self.stored_incidents()]
-        return sorted((it for found in self.simulation.ask(self.simulation.store.attempts_of(ids)).values() for it in found), key=lambda it: it.id)
+        return sorted(
+            (it for found in self.simulation.ask(self.simulation.store.attempts_of(ids)).values() for it in found),
+            key=lambda it: it.id,
+        )
 
     def story(self) -> list[tuple[float, str, AttemptState, Verification | None]]:
         """Each attempt: seconds from the start to its claim, resource, outcome, verification."""
@@ -108,11 +112,15 @@ class World:
         return [at for at, touched, _, _ in self.story() if touched == resource]
 
     def holds(self, rule: str = "api-down") -> list[HoldReason]:
-        found = [hold for it in self.stored_incidents() for hold in self.simulation.ask(self.simulation.store.holds_of(it.id))]
+        found = [
+            hold
+            for it in self.stored_incidents()
+            for hold in self.simulation.ask(self.simulation.store.holds_of(it.id))
+        ]
         return [hold.reason for hold in sorted(found, key=lambda it: it.at.wall) if hold.rule == rule]
 
     def transitions(self, incident: str) -> list[Transition]:
         return self.simulation.ask(self.simulation.store.transitions_of(incident))
 
-    def ladder(self, rule: str = "api-down", resource: str = "command:api@node"):  # noqa: ANN201 - as above
+    def ladder(self, rule: str = "api-down", resource: str = "command:api@node"):
         return self.board.ladders[rule, resource]

@@ -1,0 +1,124 @@
+"""`heald eval`: try a condition on samples that are given on the command line."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import click
+
+from daemon.engine.condition import Condition, ConditionError, Scope, View, compile_condition
+from daemon.engine.condition_error import did_you_mean
+from daemon.engine.observations import Observations
+from daemon.engine.values import named, read_literal, with_unit
+from daemon.errors import HealdError
+from daemon.model.check import Dimension, Reading, Run, Sample, SampleSpec
+from daemon.protocols import CheckType
+
+_EVERY = 30.0  # seconds; one run is seen, so nothing depends on it
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+
+
+@click.command("eval")
+@click.argument("expression")
+@click.option("--type", "type_name", required=True, metavar="TYPE", help="The check type whose samples it names.")
+@click.option("--sample", "given", multiple=True, metavar="NAME=VALUE", help="A sample; the others are missing.")
+@click.option("--missing", multiple=True, metavar="NAME", help="A sample that is missing, said aloud.")
+@click.pass_context
+def eval_command(
+    context: click.Context, expression: str, type_name: str, given: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    """Judge EXPRESSION by one run with the given samples, and say why.
+
+    A bare number is in the sample's own unit. Windows see this one run.
+    Exits 0 whatever the verdict, and 2 for a wrong expression or sample.
+    """
+    from daemon.config.discover import discover_types  # it imports every plug-in
+
+    try:
+        specs = _samples_of(discover_types().checks, type_name)
+        samples = read_samples(specs, given, missing)
+        condition = compile_condition(expression, Scope(check=type_name, type=type_name, samples=specs))
+    except ConditionError as error:
+        click.echo(error.render(), err=True)
+        context.exit(2)
+    except HealdError as error:
+        click.echo(str(error), err=True)
+        context.exit(2)
+    view = view_of_one_run(condition, type_name, samples)
+    click.echo(condition.judge(view).value)
+    click.echo(condition.because(view))
+
+
+def _samples_of(types: Mapping[str, CheckType], type_name: str) -> Mapping[str, SampleSpec]:
+    found = types.get(type_name)
+    if found is None:
+        hint = did_you_mean(type_name, types)
+        said = f"--type {type_name}: there is no check type {type_name}; types are {', '.join(sorted(types))}"
+        raise HealdError(f"{said}; {hint}" if hint else said)
+    return found.samples
+
+
+def read_samples(specs: Mapping[str, SampleSpec], given: Sequence[str], missing: Sequence[str]) -> Mapping[str, Sample]:
+    """The reading that `--sample` and `--missing` describe.
+
+    Raises:
+        HealdError: a name that the type does not have, one said twice, or a value that is wrong for its sample.
+    """
+    reading: dict[str, Sample] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        option = f"--sample {item}"
+        if not equals:
+            raise HealdError(f"{option}: a sample is given as NAME=VALUE; write {name}=1")
+        spec = _spec(specs, name, option)
+        if name in reading:
+            raise HealdError(f"{option}: {name} is given twice; give it once")
+        reading[name] = _value(spec, value, option)
+    for name in missing:
+        _spec(specs, name, f"--missing {name}")
+        if name in reading:
+            raise HealdError(f"--missing {name}: {name} is given by --sample as well; leave one of them out")
+    return reading
+
+
+def _spec(specs: Mapping[str, SampleSpec], name: str, option: str) -> SampleSpec:
+    spec = specs.get(name)
+    if spec is None:
+        hint = did_you_mean(name, specs)
+        said = f"{option}: there is no sample {name}; samples are {', '.join(specs)}"
+        raise HealdError(f"{said}; {hint}" if hint else said)
+    return spec
+
+
+def _value(spec: SampleSpec, text: str, option: str) -> Sample:
+    """A sample's value: a number in its own unit or with a unit of its dimension, true or false, or the text itself."""
+    if spec.dimension is Dimension.STRING:
+        is_quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'"
+        return text[1:-1] if is_quoted else text
+    if spec.dimension is Dimension.BOOLEAN:
+        if text not in ("true", "false"):
+            raise HealdError(f"{option}: {spec.name} is true or false; write {spec.name}=true")
+        return text == "true"
+    if _NOT_FINITE.fullmatch(text):
+        return float(text)  # counts as missing, as it would in a run
+    example = with_unit("5", spec.dimension)
+    try:
+        number, dimension = read_literal(text.removeprefix("-"))
+    except (ValueError, KeyError, IndexError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"{text!r} is not a number"
+        raise HealdError(f"{option}: {why}; {spec.name} is {named(spec.dimension)}, such as {example}") from None
+    if dimension not in (spec.dimension, Dimension.NONE):
+        raise HealdError(
+            f"{option}: {text} is {named(dimension)}, and {spec.name} is {named(spec.dimension)}, such as {example}"
+        )
+    return -number if text.startswith("-") else number
+
+
+def view_of_one_run(condition: Condition, check: str, samples: Mapping[str, Sample]) -> View:
+    """What the condition sees of one run of this check: windows, count_of and age() see this run alone."""
+    observations = Observations()
+    keep = {sample: seconds for (_, sample), seconds in condition.windows.items()}
+    observations.declare(check, _EVERY, keep, frozenset(sample for _, sample in condition.unchanged))
+    observations.record(Run(check=check, began=0.0, ended=0.0, readings=(Reading(samples=samples),)))
+    view = View(check, "", samples, None, 0.0, observations)
+    view.memory = condition.record(view, ())
+    return view

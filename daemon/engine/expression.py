@@ -1,0 +1,297 @@
+"""The parts of a compiled condition: each a closure for judging, and methods that explain it when somebody asks.
+
+A closure takes a `View` and returns the value, or None where it is missing (UNKNOWN where it is a boolean).
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from daemon.engine.values import LARGEST, Value, exact, human
+from daemon.engine.view import View
+from daemon.model.check import Dimension
+
+Judge = Callable[[View], Value]
+Why = tuple[str, str]
+"""What was missing, and why."""
+
+_NEGATED = {
+    "==": "!=",
+    "!=": "==",
+    "<": ">=",
+    "<=": ">",
+    ">": "<=",
+    ">=": "<",
+    "in": "not in",
+    "not in": "in",
+    "contains": "does not contain",
+}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {  # the types were checked when the condition was compiled
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda left, right: left in right,
+    "not in": lambda left, right: left not in right,
+    "contains": operator.contains,
+}
+
+
+class Node:
+    """One part of a condition: where it stands, what it measures and how it is judged."""
+
+    is_constant = False
+    is_foreign = False  # it looks at other checks or at age(), so it is known in a blind run
+    is_own = False  # it looks at the rule's own check
+    children: Sequence["Node"] = ()
+
+    def __init__(self, text: str, start: int, end: int, dimension: Dimension, value: Judge) -> None:
+        self.start = start
+        self.end = end
+        self.text = re.sub(r"\s*\n\s*", " ", text[start:end])
+        self.dimension = dimension
+        self.value = value
+
+    def adopt(self, children: Sequence["Node"]) -> None:
+        """Take children, and whether they look at other checks."""
+        self.children = children
+        self.is_foreign = any(child.is_foreign for child in children)
+        self.is_own = any(child.is_own for child in children)
+
+    def shown(self, view: View) -> str:
+        """The part with its value: `latency_seconds = 7.2s`."""
+        return f"{self.text} = {human(self.value(view), self.dimension)}"
+
+    def because(self, view: View) -> list[str]:
+        """For a boolean whose value is known: the operands that made it so, in order of the text."""
+        return [self.shown(view)]
+
+    def whys(self, view: View) -> list[Why]:
+        """For a value that is missing: what was missing, in order of the text, and why."""
+        return [why for child in self.children if child.value(view) is None for why in child.whys(view)]
+
+    def is_decided(self, view: View) -> bool:
+        """For a boolean whose value is known in a blind run: whether other checks or age() made it so."""
+        return self.is_foreign
+
+
+class Literal(Node):
+    """A number, string or boolean as it stands in the text."""
+
+    is_constant = True
+
+    def __init__(self, text: str, start: int, end: int, dimension: Dimension, constant: float | str | bool) -> None:
+        super().__init__(text, start, end, dimension, lambda view: constant)
+        self.constant = constant
+
+    def shown(self, view: View) -> str:
+        """Literals are shown as they were written."""
+        return self.text
+
+
+class Listing(Node):
+    """A list of literals of one kind."""
+
+    is_constant = True
+
+    def __init__(self, text: str, start: int, end: int, items: Sequence[Literal]) -> None:
+        super().__init__(text, start, end, items[0].dimension, lambda view: None)
+        self.items = items
+        self.constants = frozenset(item.constant for item in items)
+
+    def shown(self, view: View) -> str:
+        """Literals are shown as they were written."""
+        return self.text
+
+
+class Minus(Node):
+    """A number with its sign turned."""
+
+    def __init__(self, text: str, start: int, child: Node) -> None:
+        get = child.value
+
+        def value(view: View) -> Value:
+            number = get(view)
+            return None if number is None else -number  # type: ignore[operator]  # a number, as its dimension says
+
+        super().__init__(text, start, child.end, child.dimension, value)
+        self.adopt([child])
+        self.is_constant = child.is_constant
+
+
+class Arithmetic(Node):
+    """Operands of `+ -` or of `* /`, taken from left to right. What is no finite number is missing.
+
+    Flat, as a long sum must not nest as deep as it is long.
+    """
+
+    def __init__(
+        self, text: str, place: tuple[int, int], operands: Sequence[Node], symbols: Sequence[str], dimension: Dimension
+    ) -> None:
+        value = _arithmetic([operand.value for operand in operands], symbols)
+        super().__init__(text, *place, dimension, value)
+        self.adopt(operands)
+        self._symbols = symbols
+
+    def whys(self, view: View) -> list[Why]:
+        """What was missing below, or why there is no result."""
+        below = super().whys(view)
+        if below:
+            return below
+        for symbol, child in zip(self._symbols, self.children[1:], strict=True):
+            if symbol == "/" and child.value(view) == 0:
+                return [(self.text, f"{child.text} is 0, and nothing is divided by 0")]
+        return [(self.text, "the result is too large a number")]
+
+
+def _arithmetic(operands: Sequence[Judge], symbols: Sequence[str]) -> Judge:
+    compute = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+    first = operands[0]
+    rest = [(compute[symbol], symbol == "/", operand) for symbol, operand in zip(symbols, operands[1:], strict=True)]
+
+    def value(view: View) -> Value:
+        result = first(view)
+        for step, divides, operand in rest:
+            other = operand(view)
+            if result is None or other is None or (divides and other == 0):
+                return None
+            result = step(result, other)
+            if not -LARGEST <= result <= LARGEST:
+                return None
+        return result
+
+    return value
+
+
+class Comparison(Node):
+    """Two operands and what they are compared by."""
+
+    def __init__(self, text: str, symbol: str, left: Node, right: Node) -> None:
+        super().__init__(text, left.start, right.end, Dimension.BOOLEAN, _comparison(symbol, left, right))
+        self.adopt([left, right])
+        self._symbol = symbol
+
+    def because(self, view: View) -> list[str]:
+        """A true statement: `latency_seconds = 7.2s > 5s`, or where that does not hold `latency_seconds = 2s <= 5s`."""
+        symbol = self._symbol if self.value(view) else _NEGATED[self._symbol]
+        left, right = self.children
+        shown = [child.shown(view) for child in self.children]
+        if symbol == "==" and right.is_constant and not left.is_constant:
+            return [shown[0]]
+        if isinstance(left, Listing) or isinstance(right, Listing):
+            return [f"{shown[0]} {symbol} {shown[1]}"]
+        one, other = left.value(view), right.value(view)
+        if one != other and human(one, left.dimension) == human(other, right.dimension):
+            for place, (child, value) in enumerate(((left, one), (right, other))):
+                if isinstance(value, float) and not child.is_constant:
+                    shown[place] = f"{child.text} = {exact(value, child.dimension)}"
+        return [f"{shown[0]} {symbol} {shown[1]}"]
+
+    def whys(self, view: View) -> list[Why]:
+        """The missing operands."""
+        operands = [child for child in self.children if not isinstance(child, Listing) and child.value(view) is None]
+        return [why for child in operands for why in child.whys(view)]
+
+
+def _comparison(symbol: str, left: Node, right: Node) -> Judge:
+    compare = _COMPARE[symbol]
+    one, other = left.value, right.value
+    if isinstance(right, Literal | Listing):
+        fixed = right.constants if isinstance(right, Listing) else right.constant
+
+        def value(view: View) -> Value:
+            found = one(view)
+            return None if found is None else compare(found, fixed)
+
+    elif isinstance(left, Listing):
+        constants = left.constants
+
+        def value(view: View) -> Value:
+            found = other(view)
+            return None if found is None else compare(constants, found)
+
+    else:
+
+        def value(view: View) -> Value:
+            first = one(view)
+            second = other(view)
+            return None if first is None or second is None else compare(first, second)
+
+    return value
+
+
+class Not(Node):
+    """The opposite; of UNKNOWN: UNKNOWN."""
+
+    def __init__(self, text: str, start: int, child: Node) -> None:
+        get = child.value
+
+        def value(view: View) -> Value:
+            found = get(view)
+            return None if found is None else not found
+
+        super().__init__(text, start, child.end, Dimension.BOOLEAN, value)
+        self.adopt([child])
+
+    def because(self, view: View) -> list[str]:
+        """Why the child is what it is."""
+        return self.children[0].because(view)
+
+    def is_decided(self, view: View) -> bool:
+        """As the child."""
+        return self.children[0].is_decided(view)
+
+
+class Junction(Node):
+    """`or` and `and` of two or more sides, by Kleene: the deciding value wins over UNKNOWN, UNKNOWN over the other."""
+
+    def __init__(self, text: str, sides: Sequence[Node], *, is_or: bool) -> None:
+        values = [side.value for side in sides]
+        value = _pair(values[0], values[1], deciding=is_or) if len(sides) == 2 else _many(values, deciding=is_or)
+        super().__init__(text, sides[0].start, sides[-1].end, Dimension.BOOLEAN, value)
+        self.adopt(sides)
+
+    def _deciding(self, view: View) -> list[Node]:
+        """The sides that made it so: where all agree all of them, as it took them all."""
+        verdict = self.value(view)
+        return [side for side in self.children if side.value(view) is verdict]
+
+    def because(self, view: View) -> list[str]:
+        """For a true `or` the true sides, for a false `and` the false sides, else all."""
+        return [line for side in self._deciding(view) for line in side.because(view)]
+
+    def is_decided(self, view: View) -> bool:
+        """Whether one of the sides that made it so is."""
+        return any(side.is_decided(view) for side in self._deciding(view))
+
+
+def _pair(left: Judge, right: Judge, *, deciding: bool) -> Judge:
+    def value(view: View) -> Value:
+        one = left(view)
+        if one is deciding:
+            return deciding
+        other = right(view)
+        if other is deciding:
+            return deciding
+        return None if one is None or other is None else not deciding
+
+    return value
+
+
+def _many(sides: Iterable[Judge], *, deciding: bool) -> Judge:
+    each = tuple(sides)
+
+    def value(view: View) -> Value:
+        result: Value = not deciding
+        for side in each:
+            found = side(view)
+            if found is deciding:
+                return deciding
+            if found is None:
+                result = None
+        return result
+
+    return value

@@ -1,0 +1,190 @@
+"""Values, literals and dimensions."""
+
+import math
+
+import pytest
+
+from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, judged, refused
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"),
+    [("5", 5.0), ("0.5", 0.5), ("1e6", 1e6), ("1.5e-3", 0.0015), ("0", 0.0)],
+)
+def test_a_bare_number_is_a_plain_number(literal: str, value: float) -> None:
+    assert judged(f"a == {literal}", a=value) is BREACHED
+    assert "a is a plain number" in str(refused(f"a == {literal}/s"))
+
+
+@pytest.mark.parametrize(
+    ("literal", "seconds"),
+    [("250ms", 0.25), ("5s", 5), ("2m", 120), ("1h", 3600), ("3d", 259200), ("1w", 604800), ("1m30s", 90)],
+)
+def test_a_duration_is_seconds(literal: str, seconds: float) -> None:
+    assert judged(f"latency_seconds == {literal}", latency_seconds=seconds) is BREACHED
+
+
+@pytest.mark.parametrize(
+    ("literal", "size"),
+    [
+        ("10B", 10),
+        ("4KiB", 4096),
+        ("3MiB", 3 * 2**20),
+        ("2GiB", 2**31),
+        ("1TiB", 2**40),
+        ("1kB", 1e3),
+        ("1MB", 1e6),
+        ("1GB", 1e9),
+        ("1TB", 1e12),
+    ],
+)
+def test_a_size_is_bytes(literal: str, size: float) -> None:
+    assert judged(f"body_bytes == {literal}", body_bytes=size) is BREACHED
+
+
+@pytest.mark.parametrize(("literal", "rate"), [("5B/s", 5), ("60B/m", 1), ("3600B/h", 1), ("1MiB/s", 2**20)])
+def test_any_literal_may_be_per_time(literal: str, rate: float) -> None:
+    assert judged(f"io == {literal}", io=rate) is BREACHED
+
+
+def test_a_share_is_percent() -> None:
+    assert judged("used_percent > 85%", used_percent=86) is BREACHED
+    assert judged("used_percent > 85%", used_percent=85) is CLEAR
+    assert judged("used_percent == 0.5%", used_percent=0.5) is BREACHED
+
+
+def test_texts_stand_in_either_quotes() -> None:
+    assert judged('state == "it\'s"', state="it's") is BREACHED
+    assert judged("state == 'say \"x\"'", state='say "x"') is BREACHED
+
+
+def test_booleans_are_true_and_false() -> None:
+    assert judged("ok == true", ok=True) is BREACHED
+    assert judged("ok != false", ok=False) is CLEAR
+    assert judged("ok", ok=True) is BREACHED
+    assert judged("not ok", ok=True) is CLEAR
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 10**400, None, "1", True])
+def test_nan_infinities_and_what_is_no_number_are_missing(number: float | str | None) -> None:
+    given = {} if number is None else {"a": number}
+    assert judged("a > 0", **given) is UNKNOWN
+    assert judged("a <= 0", **given) is UNKNOWN
+    assert judged("a in [1, 2]", **given) is UNKNOWN
+    assert judged("has(a)", **given) is CLEAR
+
+
+@pytest.mark.parametrize(
+    ("text", "sample"), [('state == "x"', {"state": 1}), ("ok", {"ok": 1}), ("ok", {"ok": "true"})]
+)
+def test_nothing_is_coerced(text: str, sample: dict[str, float | str]) -> None:
+    assert judged(text, **sample) is UNKNOWN
+
+
+def test_a_whole_number_counts_as_a_number() -> None:
+    assert judged("a == 2", a=2) is BREACHED
+    assert judged("a + a > 1", a=int(1e308)) is UNKNOWN  # too large: 3e308 is no finite number
+    assert judged("a * a / a > 1", a=10**300) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "position"),
+    [
+        ("latency_seconds > 5", "latency_seconds is seconds; write 5s", 18),
+        ("latency_seconds == 5", "latency_seconds is seconds; write 5s", 19),
+        ("5 < latency_seconds", "latency_seconds is seconds; write 5s", 0),
+        ("body_bytes > 5", "body_bytes is bytes; write 5B", 13),
+        ("used_percent > 85", "used_percent is percent; write 85%", 15),
+        ("io > 5", "io is bytes per second; write 5B/s", 5),
+        ("io > 5B", "io is bytes per second; write 5B/s", 5),
+        ("body_bytes > 5GB/s", "body_bytes is bytes; write 5GB", 13),
+        ("latency_seconds > -5", "write -5s", 18),
+        ("latency_seconds + 5 > 5s", "latency_seconds is seconds; write 5s", 18),
+        ("latency_seconds in [5s, 5]", "5s is seconds and 5 is a plain number; only equal ones are in one list", 24),
+        ("latency_seconds in [5]", "write 5s", 20),
+        ("avg(latency_seconds, 5m) > 5", "avg(latency_seconds, 5m) is seconds; write 5s", 27),
+        ("up == 0s", "up is a plain number; write 0", 6),
+        ("status == 500%", "status is a plain number; write 500", 10),
+        ("up == true", "up is a plain number; write 1", 6),
+        ('up == "0"', "up is a plain number; write 0", 6),
+        ("ok == 1", "ok is true or false; write true", 6),
+        ("state == 5", 'state is a string; write "5"', 9),
+        ("latency_seconds > used_percent", "latency_seconds is seconds and used_percent is percent", 18),
+        ("latency_seconds > status", "only equal ones are compared", 18),
+        ("latency_seconds - body_bytes > 5s", "only equal ones are added or subtracted", 18),
+        ("latency_seconds * latency_seconds > 5s", "cannot be multiplied by latency_seconds", 18),
+        ("body_bytes / latency_seconds > 5B/s", "cannot be divided by latency_seconds", 13),
+        ("1 / latency_seconds > 5/s", "cannot be divided by latency_seconds", 4),
+        ("used_percent * body_bytes > 5B", "only by a plain number", 15),
+        ("percent(latency_seconds, body_bytes) > 5%", "only equal ones", 25),
+        ("-state == 5", "a minus sign takes numbers", 1),
+        ("ok + 1 > 5", "arithmetic takes numbers", 0),
+    ],
+)
+def test_what_has_other_dimensions_is_refused_with_how_to_write_it(text: str, hint: str, position: int) -> None:
+    error = refused(text)
+    assert hint in str(error)
+    assert error.position == position
+
+
+@pytest.mark.parametrize(
+    ("text", "samples", "verdict"),
+    [
+        ("latency_seconds * 2 == 10s", {"latency_seconds": 5}, BREACHED),
+        ("2 * latency_seconds == 10s", {"latency_seconds": 5}, BREACHED),
+        ("latency_seconds / 2 == 2500ms", {"latency_seconds": 5}, BREACHED),
+        ("body_bytes / 2GiB == 0.5", {"body_bytes": 2**30}, BREACHED),
+        ("io / 1MiB/s == 2", {"io": 2**21}, BREACHED),
+        ("a / b / c == 1", {"a": 8, "b": 4, "c": 2}, BREACHED),
+        ("a - b - c == 1", {"a": 8, "b": 4, "c": 3}, BREACHED),
+        ("percent(body_bytes, 4GiB) == 25%", {"body_bytes": 2**30}, BREACHED),
+        ("percent(a, b) > 50%", {"a": 3, "b": 4}, BREACHED),
+        ("latency_seconds + 1s > 1m", {"latency_seconds": 59.5}, BREACHED),
+        ("a * b > 5", {"a": 2, "b": 2}, CLEAR),
+        ("-a == -5", {"a": 5}, BREACHED),
+        ("- -a == 5", {"a": 5}, BREACHED),
+        ("body_bytes / body_bytes * latency_seconds == 3s", {"body_bytes": 7, "latency_seconds": 3}, BREACHED),
+    ],
+)
+def test_arithmetic_keeps_dimensions(text: str, samples: dict[str, float], verdict: object) -> None:
+    assert judged(text, **samples) is verdict
+
+
+@pytest.mark.parametrize("text", ["a / b > 1", "a / b <= 1", "percent(a, b) > 1%", "a / (b - b) == 0", "a / 0 > 1"])
+def test_division_by_zero_gives_missing(text: str) -> None:
+    assert judged(text, a=1, b=0) is UNKNOWN
+    assert judged(text, a=0, b=0.0) is UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["a * 1e300 > 1", "a * 1e300 - a * 1e300 == 0", "-(a * 1e300) < 1"])
+def test_a_result_that_is_no_finite_number_is_missing(text: str) -> None:
+    assert judged(text, a=1e300) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "position"),
+    [
+        ("latency_seconds > 5sec", "write 5s", 18),
+        ("latency_seconds > 5min", "write 5m", 18),
+        ("latency_seconds > 5 sec", "write 5s", 20),
+        ("latency_seconds > 5 s", "write 5s", 20),
+        ("latency_seconds > 1m 30s", "write 1m30s", 21),
+        ("latency_seconds > 30s1m", "from large to small", 18),
+        ("body_bytes > 2 GiB", "write 2GiB", 15),
+        ("body_bytes > 5KB", "write 5KiB or 5kB", 13),
+        ("body_bytes > 5gb", "write 5GiB or 5GB", 13),
+        ("body_bytes > 5XB", "units are ms s m h d w B kB", 13),
+        ("used_percent > 85 %", "write 85%, without a space", 18),
+        ("a > .5", "0.5", 4),
+        ("a > 5.", "0.5", 4),
+        ("a > 1_000", "is not a number", 4),
+        ("a > 012", "write 12", 4),
+        ("a > 0x1F", "is not a number", 4),
+        ("a > 1e999", "too large", 4),
+        ("latency_seconds > 1e3s", "is not a number", 18),
+    ],
+)
+def test_a_wrong_literal_is_refused_with_how_to_write_it(text: str, hint: str, position: int) -> None:
+    error = refused(text)
+    assert hint in str(error)
+    assert error.position == position

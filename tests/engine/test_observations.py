@@ -1,0 +1,89 @@
+"""What is kept of runs, and what is not."""
+
+from daemon.engine.observations import Observations, Observed
+from daemon.model.check import Reading, Run
+
+
+def run(at: float, *, error: str | None = None, **subjects: dict[str, float]) -> Run:
+    readings = tuple(Reading(subject=name, samples=samples) for name, samples in subjects.items())
+    return Run(check="disk", began=at, ended=at, readings=readings, error=error)
+
+
+def observed(observations: Observations, subject: str) -> Observed:
+    found = observations.find("disk", subject, is_exact=True)
+    assert isinstance(found, Observed)
+    return found
+
+
+def declared(**keep: float) -> Observations:
+    observations = Observations()
+    observations.declare("disk", 10.0, keep, frozenset())
+    return observations
+
+
+def test_a_check_that_was_not_declared_leaves_nothing() -> None:
+    observations = Observations()
+    observations.record(run(0, root={"used": 1}))
+    assert observations.subjects("disk") == ()
+    assert observations.looked_at("disk") is None
+
+
+def test_only_declared_samples_have_a_series() -> None:
+    observations = declared(used=60.0)
+    observations.record(run(0, root={"used": 1, "free": 2}))
+    assert list(observed(observations, "root").series) == ["used"]
+
+
+def test_a_series_forgets_what_no_window_reaches() -> None:
+    observations = declared(used=60.0)
+    for at in range(10_000):
+        observations.record(run(at, root={"used": at}))
+    series = observed(observations, "root").series["used"]
+    assert len(series.times) <= 60 + 65
+    assert list(series.between(9940.0, 9999.0)[1]) == list(range(9941, 10_000))
+
+
+def test_a_run_that_was_overtaken_takes_its_place_in_the_series() -> None:
+    observations = declared(used=60.0)
+    for at in (0.0, 20.0, 10.0):
+        observations.record(run(at, root={"used": at}))
+    found = observed(observations, "root")
+    assert list(found.series["used"].values) == [0.0, 10.0, 20.0]
+    assert (found.at, found.samples) == (20.0, {"used": 20.0})
+
+
+def test_declaring_again_keeps_what_is_still_asked_for() -> None:
+    observations = declared(used=60.0, free=60.0)
+    observations.record(run(0, root={"used": 1, "free": 2}))
+    observations.declare("disk", 10.0, {"used": 3600.0}, frozenset())
+    assert list(observed(observations, "root").series) == ["used"]
+    assert observations.kept() == {"disk": 3600.0}
+    observations.drop("disk")
+    assert observations.subjects("disk") == ()
+
+
+def test_a_blind_run_changes_no_reading() -> None:
+    observations = declared()
+    observations.record(run(0, root={"used": 1}))
+    observations.record(run(10, error="EMFILE"))
+    assert observations.subjects("disk") == ("root",)
+    assert observations.looked_at("disk") == 0
+
+
+def test_subjects_that_are_gone_for_long_are_forgotten() -> None:
+    observations = declared(used=100.0)
+    observations.record(run(0, root={"used": 1}, var={"used": 1}))
+    observations.record(run(50, root={"used": 1}))
+    assert observations.subjects("disk") == ("root",)
+    observations.record(run(60, root={"used": 1}, var={"used": 2}))
+    assert len(observed(observations, "var").series["used"].times) == 2
+    observations.record(run(200, root={"used": 1}))
+    observations.record(run(210, var={"used": 3}))
+    assert len(observed(observations, "var").series["used"].times) == 1
+
+
+def test_one_run_may_come_back_from_history_in_parts() -> None:
+    observations = declared()
+    observations.record(run(5, root={"used": 1}))
+    observations.record(run(5, var={"used": 1}))
+    assert observations.subjects("disk") == ("root", "var")

@@ -1,0 +1,271 @@
+"""Windows, counts of runs, and how far they look back."""
+
+import pytest
+
+from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, runs
+
+
+def value_of(world: World) -> float | None:
+    """What the left side of the condition's comparison comes to."""
+    assert world.view is not None
+    value = world.condition._node.children[0].value(world.view)
+    assert value is None or isinstance(value, float)
+    return value
+
+
+def after(
+    call: str, points: list[tuple[float, float]], *, name: str = "a", unit: str = "", **how: float | bool
+) -> float | None:
+    """What a function comes to after runs with these values."""
+    world = World(f"{call} > 0{unit}")
+    runs(world, name, points, **how)
+    return value_of(world)
+
+
+@pytest.mark.parametrize(("name", "value"), [("avg", 4.0), ("min", 2.0), ("max", 6.0), ("sum", 12.0)])
+def test_avg_min_max_sum_are_over_the_window(name: str, value: float) -> None:
+    assert after(f"{name}(a, 30s)", [(0, 100), (10, 2), (20, 6), (30, 4)]) == value
+
+
+def test_a_window_is_open_where_it_begins_and_closed_where_it_ends() -> None:
+    assert after("sum(a, 20s)", [(0, 1), (10, 2), (20, 4)]) == 6
+    assert after("sum(a, 20.5s)", [(0, 1), (10, 2), (20, 4)]) == 7
+
+
+def test_only_known_samples_are_in_a_window() -> None:
+    world = World("avg(a, 1m) > 0")
+    world.run(0, a=2.0)
+    world.run(10, b=1.0)
+    world.run(20, error="EMFILE")
+    world.run(30, a=float("nan"))
+    world.run(40, a=True)
+    assert world.run(50, a=4.0) is BREACHED
+    assert value_of(world) == 3.0
+    assert world.run(55) is BREACHED  # the sample is missing now, but not in the window
+
+
+@pytest.mark.parametrize("name", ["avg", "min", "max", "sum"])
+def test_an_empty_window_is_missing(name: str) -> None:
+    world = World(f"{name}(a, 30s) > 0")
+    assert world.run(0) is UNKNOWN
+    world.run(10, a=1.0)
+    assert world.run(39) is BREACHED
+    assert world.run(40) is UNKNOWN
+    assert "there are no known samples in the last 30s" in world.because
+
+
+def test_delta_is_newest_minus_oldest() -> None:
+    assert after("delta(a, 1m)", [(0, 100), (40, 7), (50, 3), (90, 5)]) == -2
+
+
+@pytest.mark.parametrize("call", ["delta(a, 1m)", "rate(a, 1m)", "trend(a, 1m)"])
+def test_samples_that_span_less_than_half_the_window_are_too_few(call: str) -> None:
+    unit = "" if call.startswith("delta") else "/s"
+    assert after(call, [(0, 1), (10, 2), (29.9, 3)], unit=unit) is None
+    assert after(call, [(0, 1), (10, 2), (30, 3)], unit=unit) is not None
+
+
+@pytest.mark.parametrize(("call", "fewest"), [("delta(a, 1m)", 2), ("rate(a, 1m)", 2), ("trend(a, 1m)", 3)])
+def test_too_few_samples_are_missing(call: str, fewest: int) -> None:
+    points = [(0.0, 1.0), (20.0, 2.0), (40.0, 3.0)]
+    unit = "" if call.startswith("delta") else "/s"
+    wanted = points[: fewest - 2] + points[-1:] if fewest > 2 else points[-1:]
+    assert after(call, wanted, unit=unit) is None
+    assert after(call, points[: fewest - 1] + points[-1:], unit=unit) is not None
+
+
+def test_during_verification_windows_do_not_ask_for_half_their_length() -> None:
+    assert after("delta(a, 10m)", [(0, 1), (10, 3)]) is None
+    assert after("delta(a, 10m)", [(0, 1), (10, 3)], lenient=True) == 2
+    assert after("trend(a, 10m)", [(0, 1), (10, 3)], unit="/s", lenient=True) is None  # three all the same
+    assert after("rate(a, 10m)", [(10, 1), (10, 3)], unit="/s", lenient=True) is None  # of one instant
+
+
+def test_no_window_reaches_behind_the_floor() -> None:
+    assert after("sum(a, 1m)", [(0, 1), (10, 2), (20, 4), (30, 8)], floor=10) == 12
+    assert after("sum(a, 1m)", [(0, 1), (10, 2)], floor=10) is None
+    world = World("delta(a, 1m) > 0")
+    runs(world, "a", [(0, 1), (20, 2), (40, 9)], floor=10)
+    assert value_of(world) is None  # 20s of 1m
+    assert "since the attempt settled" in world.because
+    assert world.run(50, a=12.0, floor=10) is BREACHED
+
+
+def test_rate_is_the_increase_per_second() -> None:
+    assert after("rate(a, 1m)", [(0, 0), (20, 10), (40, 40)], unit="/s") == 1
+
+
+def test_a_decrease_is_a_counter_that_started_again_at_zero() -> None:
+    assert after("rate(a, 1m)", [(0, 100), (20, 110), (40, 10)], unit="/s") == 0.5
+    assert after("rate(a, 1m)", [(0, 100), (20, 0), (40, 0)], unit="/s") == 0
+
+
+def test_trend_is_the_least_squares_slope_per_second() -> None:
+    assert after("trend(a, 1m)", [(0, 1), (20, 3), (40, 2)], unit="/s") == pytest.approx(0.025)
+    assert after("trend(a, 1m)", [(1e9, 5), (1e9 + 20, 5), (1e9 + 40, 5)], unit="/s") == 0
+    assert after("trend(a, 1m)", [(1e9, 0), (1e9 + 20, 2), (1e9 + 40, 4)], unit="/s") == pytest.approx(0.1, rel=1e-12)
+
+
+def test_a_change_per_second_has_its_dimension() -> None:
+    world = World("rate(body_bytes, 1m) > 1KiB/s and trend(used_percent, 1m) > 5%/h")
+    for at in (0, 20, 40):
+        verdict = world.run(at, body_bytes=at * 2048.0, used_percent=at / 100)
+    assert verdict is BREACHED
+    assert world.because == "rate(body_bytes, 1m) = 2KiB/s > 1KiB/s; trend(used_percent, 1m) = 0.01%/s > 5%/h"
+
+
+def until(points: list[tuple[float, float]], target: str = "100") -> float | None:
+    return after(f"time_until(a, {target}, 1m)", points, unit="s")
+
+
+def test_time_until_is_when_the_trend_reaches_the_target() -> None:
+    assert until([(0, 50), (20, 60), (40, 70)]) == pytest.approx(60)
+    assert until([(0, 50), (20, 40), (40, 30)], "0") == pytest.approx(60)
+
+
+def test_time_until_is_zero_at_the_target_or_past_it_in_the_trends_direction() -> None:
+    assert until([(0, 80), (20, 90), (40, 100)]) == 0
+    assert until([(0, 90), (20, 100), (40, 110)]) == 0
+    assert until([(0, 10), (20, 0), (40, -10)], "0") == 0
+    assert until([(0, 100), (20, 100), (40, 100)]) == 0
+
+
+def test_time_until_is_missing_where_the_trend_moves_away() -> None:
+    assert until([(0, 90), (20, 80), (40, 70)]) is None  # falls, and the target is above
+    assert until([(0, 10), (20, 20), (40, 30)], "0") is None  # rises, and the target is below
+    assert until([(0, 50), (20, 50), (40, 50)]) is None
+    world = World("time_until(used_percent, 100%, 1m) < 4h")
+    runs(world, "used_percent", [(0, 90.0), (20, 80.0), (40, 70.0)])
+    assert "the trend moves away from 100%" in world.because
+
+
+def test_time_until_needs_what_a_trend_needs() -> None:
+    assert until([(0, 50), (40, 70)]) is None
+    assert until([(0, 50), (10, 60), (20, 70)]) is None
+    world = World("time_until(used_percent, 50% + 50% / a, 1m) < 4h")
+    for at in (0, 20, 40):
+        verdict = world.run(at, used_percent=50.0 + at)
+    assert verdict is UNKNOWN  # the target is missing
+    assert "a is missing" in world.because
+    assert world.run(50, used_percent=100.0, a=1) is BREACHED
+
+
+def test_unchanged_is_the_time_since_the_first_run_of_the_present_value() -> None:
+    world = World('unchanged(state) > 30s and state == "x"')
+    assert world.run(0, state="x") is CLEAR
+    assert world.run(30, state="x") is CLEAR
+    assert world.run(31, state="x") is BREACHED
+    assert world.because == 'unchanged(state) = 31s > 30s; state = "x"'
+    assert world.run(40, state="y") is CLEAR
+    assert world.run(50, state="x") is CLEAR
+    assert world.run(60) is UNKNOWN  # missing
+    assert world.run(70, error="EMFILE") is UNKNOWN
+    assert world.run(81, state="x") is BREACHED  # the same value all the time, as far as anybody saw
+
+
+def test_unchanged_is_of_numbers_and_booleans_too() -> None:
+    for name, one, other in (("a", 5, 6.0), ("ok", True, False)):
+        world = World(f"unchanged({name}) >= 20s")
+        assert runs(world, name, [(0, one), (20, one)]) is BREACHED
+        assert runs(world, name, [(30, other), (40, other)]) is CLEAR
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        ("BBB", BREACHED),
+        ("BCBCB", BREACHED),
+        ("BUBUB", BREACHED),
+        ("CCC", CLEAR),  # two unknown ones at most could breach
+        ("CBCBC", CLEAR),
+        ("CCUUC", CLEAR),
+        ("CUBBC", UNKNOWN),  # the unknown one decides
+        ("UUUUU", UNKNOWN),
+        ("CC", UNKNOWN),  # three runs have not been yet
+        ("BB", UNKNOWN),
+        ("BBBCCC", CLEAR),  # only two of the last five
+        ("BBBCC", BREACHED),
+    ],
+)
+def test_count_of_counts_the_last_runs(seen: str, verdict: object) -> None:
+    world = World("count_of(a == 1, 3, 5)")
+    for at, letter in enumerate(seen):
+        samples = {"B": {"a": 1}, "C": {"a": 0}, "U": {}}[letter]
+        said = world.run(at * 10.0, **samples)
+    assert said is verdict
+
+
+def test_a_blind_run_is_an_unknown_one_of_the_last() -> None:
+    world = World("count_of(a == 1, 2, 3)")
+    assert runs(world, "a", [(0, 1), (10, 1)]) is BREACHED
+    assert world.run(20, error="EMFILE") is UNKNOWN
+    assert world.run(30, a=1) is BREACHED
+    assert world.run(40, error="EMFILE") is UNKNOWN
+    assert world.run(50, a=0) is UNKNOWN  # B U C
+
+
+def test_a_count_is_known_in_a_blind_run_where_others_decided() -> None:
+    world = World("count_of(db.up == 0, 2, 3)")
+    world.saw("db", 0, up=0)
+    world.run(1, up=1)
+    assert world.run(2, error="EMFILE") is BREACHED
+    mixed = World("count_of(a == 1 or age() > 15s, 2, 3)")
+    assert runs(mixed, "a", [(0, 1), (5, 1)]) is BREACHED
+    assert mixed.run(21, error="EMFILE") is UNKNOWN  # only one of those rests on what we can know now
+    assert mixed.run(31, error="EMFILE") is BREACHED
+    assert mixed.run(41, a=0) is BREACHED
+
+
+def test_a_count_may_stand_inside_another() -> None:
+    world = World("count_of(count_of(a == 1, 1, 2), 2, 2)")
+    assert runs(world, "a", [(0, 0), (10, 1)]) is UNKNOWN
+    assert world.run(20, a=0) is BREACHED
+    assert world.condition.rings == 2
+
+
+def test_a_ring_is_strings_of_the_condition_and_its_last_runs() -> None:
+    world = World("count_of(a == 1, 1, 2) or count_of(b == 1, 1, 1)")
+    runs(world, "a", [(0.5, 1), (10.0, 0), (20.0, 0)])
+    assert world.memory == (("a == 1", "C 10.0", "C 20.0"), ("b == 1", "U 20.0"))
+
+
+def test_a_ring_of_another_condition_starts_anew() -> None:
+    world = World("count_of(a == 1, 2, 2)")
+    world.memory = (("b == 1", "B 0.0", "B 1.0"),)
+    assert world.run(2, a=1) is UNKNOWN
+    world.memory = (("a == 1", "B 0.0"), ("and", "another"))
+    assert world.run(3, a=1) is UNKNOWN
+    world.memory = (("a == 1", "B 3.0"),)
+    assert world.run(4, a=1) is BREACHED
+
+
+def test_runs_behind_the_floor_do_not_count_as_known() -> None:
+    world = World("count_of(a == 1, 2, 3)")
+    assert runs(world, "a", [(0, 1), (10, 1)]) is BREACHED
+    assert world.run(20, a=0, floor=10) is UNKNOWN
+    assert world.run(30, a=0, floor=10) is CLEAR
+    assert world.memory == (("a == 1", "B 10", "C 20", "C 30"),)
+
+
+def test_runs_of_an_earlier_boot_are_behind_every_floor() -> None:
+    world = World("count_of(a == 1, 2, 3)")
+    runs(world, "a", [(5000.0, 1), (5010.0, 1)])
+    assert world.run(20, a=0) is BREACHED
+    assert world.run(30, a=1, floor=1) is UNKNOWN
+
+
+def test_a_condition_without_a_count_remembers_nothing() -> None:
+    world = World("a == 1")
+    world.run(0, a=1)
+    assert world.memory == ()
+
+
+def test_a_window_looks_at_another_checks_subject() -> None:
+    world = World('max(disk["/var"].used_percent, 5m) > 85% and avg(db.connections, 1m) > 5')
+    for at in (0, 30):
+        world.saw("disk", at, {"/": {"used_percent": 10}, "/var": {"used_percent": 90.0 - at}})
+        world.saw("db", at, connections=at)
+    assert world.run(40) is BREACHED
+    assert world.because == 'max(disk["/var"].used_percent, 5m) = 90% > 85%; avg(db.connections, 1m) = 15 > 5'
+    assert world.run(41, error="EMFILE") is BREACHED  # other checks decide
+    assert world.run(100) is UNKNOWN

@@ -15,8 +15,9 @@ from daemon.engine.dimensions import (
     stray_list,
     sum_dimension,
 )
-from daemon.engine.expression import Arithmetic, Comparison, Junction, Listing, Literal, Minus, Node, Not
+from daemon.engine.expression import Arithmetic, Comparison, Listing, Literal, Minus, Node
 from daemon.engine.functions import Call
+from daemon.engine.logic import Junction, Not
 from daemon.engine.scope import Names, Scope
 from daemon.engine.values import read_literal
 from daemon.engine.windows import Window

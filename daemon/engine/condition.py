@@ -10,13 +10,13 @@ from daemon.engine.build import Builder
 from daemon.engine.condition_error import ConditionError
 from daemon.engine.count import CountOf
 from daemon.engine.dimensions import require_boolean
-from daemon.engine.expression import Node, Why
+from daemon.engine.expression import Node, Why, stands
 from daemon.engine.scope import OtherCheck, Scope
 from daemon.engine.syntax import parse
-from daemon.engine.view import Memory, View
+from daemon.engine.view import ABSENT, Memory, View
 from daemon.model.rule import Verdict
 
-__all__ = ["Condition", "ConditionError", "Memory", "OtherCheck", "Scope", "View", "compile_condition"]
+__all__ = ["ABSENT", "Condition", "ConditionError", "Memory", "OtherCheck", "Scope", "View", "compile_condition"]
 
 
 def compile_condition(text: str, scope: Scope) -> "Condition":
@@ -68,7 +68,7 @@ class Condition:
     def judge(self, view: View) -> Verdict:
         """What it says of one subject at one run. If it has `rings`, `view.memory` must come from `record`."""
         value = self._value(view)
-        if value is None or (view.blind is not None and not self._node.is_decided(view)):
+        if value is None or (view.blind is not None and not stands(self._node, view)):
             return Verdict.UNKNOWN
         return Verdict.BREACHED if value else Verdict.CLEAR
 
@@ -77,8 +77,8 @@ class Condition:
         node = self._node
         if node.value(view) is None:
             return _missing(node.whys(view)) or "nothing is known"
-        if view.blind is not None and not node.is_decided(view):
-            return f"the run saw nothing of it: {view.blind}"
+        if not stands(node, view):
+            return f"this run says nothing of it: {view.blind}"
         return "; ".join(dict.fromkeys(node.because(view)))
 
     def record(self, view: View, memory: Memory) -> Memory:

@@ -5,7 +5,7 @@ the newest last. An entry is a letter and the run's end in steady seconds, `B 12
 small letters where the run was blind and only other checks or age() decided.
 """
 
-from daemon.engine.expression import Judge, Node, Why
+from daemon.engine.expression import Judge, Node, Why, stands
 from daemon.engine.references import Reference
 from daemon.engine.values import Value
 from daemon.engine.view import ALWAYS, View
@@ -88,7 +88,7 @@ class CountOf(Node):
         if entries and _time(entries[-1]) > now:  # of an earlier boot: runs all the same, but before any floor
             entries = tuple(f"{entry[0]} {ALWAYS}" for entry in entries)
         verdict = condition.value(view)
-        if verdict is not None and view.blind is not None and not condition.is_decided(view):
+        if verdict is not None and not stands(condition, view):
             verdict = None
         letter = "U" if verdict is None else "B" if verdict else "C"
         if view.blind is not None and verdict is not None:

@@ -5,11 +5,11 @@ A closure takes a `View` and returns the value, or None where it is missing (UNK
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from daemon.engine.values import LARGEST, Value, exact, human
-from daemon.engine.view import View
+from daemon.engine.view import ABSENT, View
 from daemon.model.check import Dimension
 
 Judge = Callable[[View], Value]
@@ -76,6 +76,11 @@ class Node:
     def is_decided(self, view: View) -> bool:
         """For a boolean whose value is known in a blind run: whether other checks or age() made it so."""
         return self.is_foreign
+
+
+def stands(node: Node, view: View) -> bool:
+    """Whether a boolean whose value is known is a verdict: in a blind run only if other checks or age() made it so."""
+    return view.blind is None or (view.blind != ABSENT and node.is_decided(view))
 
 
 class Literal(Node):
@@ -219,79 +224,5 @@ def _comparison(symbol: str, left: Node, right: Node) -> Judge:
             first = one(view)
             second = other(view)
             return None if first is None or second is None else compare(first, second)
-
-    return value
-
-
-class Not(Node):
-    """The opposite; of UNKNOWN: UNKNOWN."""
-
-    def __init__(self, text: str, start: int, child: Node) -> None:
-        get = child.value
-
-        def value(view: View) -> Value:
-            found = get(view)
-            return None if found is None else not found
-
-        super().__init__(text, start, child.end, Dimension.BOOLEAN, value)
-        self.adopt([child])
-
-    def because(self, view: View) -> list[str]:
-        """Why the child is what it is."""
-        return self.children[0].because(view)
-
-    def is_decided(self, view: View) -> bool:
-        """As the child."""
-        return self.children[0].is_decided(view)
-
-
-class Junction(Node):
-    """`or` and `and` of two or more sides, by Kleene: the deciding value wins over UNKNOWN, UNKNOWN over the other."""
-
-    def __init__(self, text: str, sides: Sequence[Node], *, is_or: bool) -> None:
-        values = [side.value for side in sides]
-        value = _pair(values[0], values[1], deciding=is_or) if len(sides) == 2 else _many(values, deciding=is_or)
-        super().__init__(text, sides[0].start, sides[-1].end, Dimension.BOOLEAN, value)
-        self.adopt(sides)
-
-    def _deciding(self, view: View) -> list[Node]:
-        """The sides that made it so: where all agree all of them, as it took them all."""
-        verdict = self.value(view)
-        return [side for side in self.children if side.value(view) is verdict]
-
-    def because(self, view: View) -> list[str]:
-        """For a true `or` the true sides, for a false `and` the false sides, else all."""
-        return [line for side in self._deciding(view) for line in side.because(view)]
-
-    def is_decided(self, view: View) -> bool:
-        """Whether one of the sides that made it so is."""
-        return any(side.is_decided(view) for side in self._deciding(view))
-
-
-def _pair(left: Judge, right: Judge, *, deciding: bool) -> Judge:
-    def value(view: View) -> Value:
-        one = left(view)
-        if one is deciding:
-            return deciding
-        other = right(view)
-        if other is deciding:
-            return deciding
-        return None if one is None or other is None else not deciding
-
-    return value
-
-
-def _many(sides: Iterable[Judge], *, deciding: bool) -> Judge:
-    each = tuple(sides)
-
-    def value(view: View) -> Value:
-        result: Value = not deciding
-        for side in each:
-            found = side(view)
-            if found is deciding:
-                return deciding
-            if found is None:
-                result = None
-        return result
 
     return value

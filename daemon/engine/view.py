@@ -9,6 +9,8 @@ Memory = tuple[tuple[str, ...], ...]
 """One ring per count_of of a condition (see `daemon.engine.count`)."""
 
 ALWAYS = float("-inf")
+ABSENT = "the subject is no longer in the readings"
+"""`View.blind` of a subject that its check no longer finds: nothing at all is known of it."""
 
 
 class View:

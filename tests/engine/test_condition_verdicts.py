@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.engine.condition import ABSENT, View
 from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, because, blind, judged
 
 
@@ -90,16 +91,21 @@ def test_age_alone_is_a_condition() -> None:
     assert world.run(61.0, error="EMFILE") is BREACHED
 
 
-def test_a_subject_that_is_gone_is_unknown() -> None:
-    world = World("up == 0", subject="web")
+@pytest.mark.parametrize(
+    "text", ["up == 0", "up == 0 or age() < 5m", "up == 0 or db.up == 0", "count_of(db.up == 0, 1, 1)"]
+)
+def test_a_subject_that_is_gone_is_unknown_whatever_other_checks_say(text: str) -> None:
+    world = World(text, subject="web")
+    world.saw("db", 0.0, up=0)
     assert world.run(0.0, up=0) is BREACHED
     world.observations.declare("api", 10.0, {}, frozenset())
     world.saw("api", 10.0, {"other": {"up": 0}})
     view = world.view
     assert view is not None
-    view.samples, view.blind, view.now = {}, "the subject is no longer in the readings", 10.0
+    view.samples, view.blind, view.now = {}, ABSENT, 10.0
+    view.memory = world.condition.record(view, ())
     assert world.condition.judge(view) is UNKNOWN
-    assert world.because == "up is missing: the subject is no longer in the readings"
+    assert ABSENT in world.because or "1 unknown" in world.because
 
 
 def test_has_tells_whether_there_is_a_value() -> None:
@@ -163,8 +169,6 @@ def test_another_check_that_never_could_look_says_why() -> None:
 def test_another_subject_of_the_own_check_may_be_named() -> None:
     world = World('api["standby"].up == 0 and up == 0', subject="main")
     world.saw("api", 0.0, {"main": {"up": 0}, "standby": {"up": 0}})
-    from daemon.engine.condition import View
-
     assert world.condition.others == frozenset()
     assert world.condition.judge(View("api", "main", {"up": 0}, None, 0.0, world.observations)) is BREACHED
     assert world.condition.judge(View("api", "main", {}, "EMFILE", 0.0, world.observations)) is UNKNOWN

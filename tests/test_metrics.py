@@ -1,8 +1,10 @@
 """heald's metrics: every name is there, Prometheus' own tools accept them, and counting costs next to nothing."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
@@ -250,3 +252,10 @@ def test_observing_a_run_costs_microseconds() -> None:
             check.observe(RunResult.OK, 0.02)
         rounds.append((time.process_time() - began) / 10_000)
     assert min(rounds) < 3e-6
+
+
+def test_the_page_for_operators_names_what_is_shown_and_nothing_else() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    named = set(re.findall(r"^\| `(heald_\w+)`", page, re.MULTILINE))
+    shown = set(re.findall(r"^# TYPE (heald_\w+) ", full().snapshot().render()[0].decode(), re.MULTILINE))
+    assert named == shown

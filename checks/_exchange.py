@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -122,7 +122,10 @@ async def _open(request: Request, look: Look) -> AsyncIterator[_Handler]:
     """A new connection to the request's host, with TLS for https; aborted at the end, whatever came of it."""
     host, port = request.url.raw_host or "", request.url.port or 0
     place = f"{host} port {port}"
-    context = await _tls(request.verify_tls, request.ca_file) if request.url.scheme == "https" else None
+    context = None
+    if request.url.scheme == "https":
+        with look.uncounted():
+            context = await _tls(request.verify_tls, request.ca_file)
     with look.measure("dns_seconds"):
         addresses = await resolve(host, port)
     with look.measure("connect_seconds"):
@@ -255,21 +258,21 @@ _contexts: dict[tuple[bool, str | None], tuple[object, ssl.SSLContext]] = {}  # 
 async def _tls(verify: bool, ca_file: str | None) -> ssl.SSLContext:
     """What TLS trusts, read again when the file changes. Raises CheckError if it cannot be read."""
     try:
-        version = _version(ca_file or ssl.get_default_verify_paths().cafile) if verify else None
-        known, context = _contexts.get((verify, ca_file), (None, None))
-        if context is None or known != version:
-            context = await asyncio.to_thread(_build, verify, ca_file)
-            _contexts[verify, ca_file] = (version, context)
+        return await asyncio.to_thread(_known, verify, ca_file)  # a file may lie on a disk that does not answer
     except OSError as error:  # ssl.SSLError too: not a PEM file
         raise CheckError(f"cannot read the authorities in {ca_file or 'the system store'}: {error.strerror}") from error
-    return context
 
 
-def _version(file: str | None) -> object:
-    if file is None:
-        return None
-    status = os.stat(file)  # noqa: PTH116 - a path object for each run is work that nothing needs
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _known(verify: bool, ca_file: str | None) -> ssl.SSLContext:
+    version: object = None
+    file = ca_file or ssl.get_default_verify_paths().cafile
+    if verify and file is not None:
+        status = Path(file).stat()
+        version = status.st_mtime_ns, status.st_size, status.st_ino
+    known = _contexts.get((verify, ca_file))
+    if known is None or known[0] != version:
+        known = _contexts[verify, ca_file] = (version, _build(verify, ca_file))
+    return known[1]
 
 
 def _build(verify: bool, ca_file: str | None) -> ssl.SSLContext:

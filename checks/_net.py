@@ -92,6 +92,13 @@ class Look:
         self.stage = ""
         self.add(name, self.context.clock.steady() - began)
 
+    @contextlib.contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Leave the seconds of the block out of the latency: they are our own preparations."""
+        began = self.context.clock.steady()
+        yield
+        self.began += self.context.clock.steady() - began
+
     def add(self, name: str, value: float) -> None:
         """Add to a sample that is a sum over several connections."""
         self.samples[name] = float(self.samples.get(name, 0.0)) + value

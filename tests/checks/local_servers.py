@@ -27,7 +27,8 @@ async def serving(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIter
         assert task is not None
         talks.add(task)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            # CancelledError too: Python 3.11 complains of a connection's task that was cancelled.
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await talk(reader, writer)
         finally:
             talks.discard(task)

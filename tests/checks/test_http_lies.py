@@ -132,11 +132,11 @@ async def test_a_cut_connection_is_not_tried_again() -> None:
 
 async def test_silence_is_a_reading_just_before_the_run_would_be_cancelled() -> None:
     async with serving(silent) as port:
-        async with asyncio.timeout(0.4):  # as the daemon does
-            samples = await look(port, timeout=0.4)
+        async with asyncio.timeout(1):  # as the daemon does
+            samples = await look(port, timeout=1)
     assert (samples["up"], samples["error"]) == (0.0, "timeout")
-    assert samples["detail"] == "nothing within 0.38s while waiting for the first byte"
-    assert samples["connect_seconds"] < 0.3
+    assert samples["detail"] == "nothing within 0.95s while waiting for the first byte"
+    assert samples["connect_seconds"] < 0.9
     assert "first_byte_seconds" not in samples
 
 
@@ -187,10 +187,10 @@ async def test_a_decompression_bomb_is_read_only_to_its_limit() -> None:
 
 
 async def test_a_slow_first_byte_is_measured_as_such() -> None:
-    async with serving(answering(OK + b"Content-Length: 0\r\n\r\n", before=0.2)) as port:
+    async with serving(answering(OK + b"Content-Length: 0\r\n\r\n", before=0.3)) as port:
         samples = await look(port)
-    assert 0.2 <= samples["first_byte_seconds"] < 0.5
-    assert samples["connect_seconds"] < 0.1
+    assert 0.3 <= samples["first_byte_seconds"] < 1
+    assert samples["connect_seconds"] < 0.25
     assert samples["latency_seconds"] >= samples["first_byte_seconds"]
 
 
@@ -198,18 +198,17 @@ async def test_a_slow_body_counts_for_the_whole_and_not_for_the_first_byte() -> 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"H")
-        await asyncio.sleep(0.09)
-        writer.write(OK[1:] + b"Content-Length: 2\r\n\r\na")
-        await asyncio.sleep(0.09)
-        writer.write(b"b")
+        for part in (OK[1:], b"Content-Length: 2\r\n\r\na", b"b"):
+            await asyncio.sleep(0.09)
+            writer.write(part)
         await writer.drain()
         await reader.read()
 
     async with serving(talk) as port:
         samples = await look(port)
     assert samples["up"] == 1.0
-    assert samples["first_byte_seconds"] < 0.08
-    assert samples["latency_seconds"] >= 0.18
+    assert samples["first_byte_seconds"] < 0.25
+    assert samples["latency_seconds"] >= 0.27
 
 
 async def test_stages_of_several_connections_are_added_up() -> None:
@@ -220,7 +219,7 @@ async def test_stages_of_several_connections_are_added_up() -> None:
     ):
         samples = await look(first)
     assert (samples["up"], samples["redirects"]) == (1.0, 1.0)
-    assert 0.18 <= samples["first_byte_seconds"] < 0.4
+    assert 0.18 <= samples["first_byte_seconds"] < 1
 
 
 async def test_what_a_server_sends_is_in_no_text_of_the_reading() -> None:

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 from context import LocalContext
 from local_servers import Talk, open_sockets, refusing_port, resetting, serving, silent, until
 
@@ -117,11 +118,11 @@ async def test_a_reset_before_the_answer_is_down() -> None:
 
 async def test_silence_is_a_reading_just_before_the_run_would_be_cancelled() -> None:
     async with serving(silent) as port:
-        async with asyncio.timeout(0.4):  # as the daemon does
-            samples = await look(port, expect="220", timeout=0.4)
+        async with asyncio.timeout(1):  # as the daemon does
+            samples = await look(port, expect="220", timeout=1)
     assert (samples["up"], samples["error"]) == (0.0, "timeout")
-    assert samples["detail"] == "nothing within 0.38s while waiting for the first byte"
-    assert samples["connect_seconds"] < 0.3
+    assert samples["detail"] == "nothing within 0.95s while waiting for the first byte"
+    assert samples["connect_seconds"] < 0.9
 
 
 async def test_a_port_whose_queue_is_full_is_a_timeout_while_connecting() -> None:
@@ -162,10 +163,10 @@ async def test_an_endless_answer_is_read_only_to_its_limit() -> None:
 
 
 async def test_a_slow_first_byte_is_measured_as_such() -> None:
-    async with serving(saying(b"220", pause=0.09)) as port:
+    async with serving(saying(b"220", pause=0.3)) as port:
         samples = await look(port, expect="220")
-    assert 0.09 <= samples["first_byte_seconds"] < 0.4
-    assert samples["connect_seconds"] < 0.08
+    assert 0.29 <= samples["first_byte_seconds"] < 1  # the pause begins with the connection, a little before ours
+    assert samples["connect_seconds"] < 0.25
 
 
 async def test_a_port_that_nobody_listens_on_is_never_connected_to_itself() -> None:
@@ -206,3 +207,9 @@ async def test_a_cancelled_run_leaves_no_socket_open() -> None:
                 await task
         await until(lambda: len(open_sockets() - before) <= 3)
     await until(lambda: open_sockets() <= before)
+
+
+async def test_a_run_blocks_the_loop_nowhere() -> None:
+    async with serving(silent) as port:
+        with blockbuster_ctx():
+            assert (await look(port, "localhost"))["up"] == 1.0

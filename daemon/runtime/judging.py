@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from daemon.engine.condition import Condition, View
+from daemon.engine.condition import ABSENT, Condition, View
 from daemon.engine.lifecycle import word
 from daemon.engine.observations import Observations
 from daemon.model.check import Run, Sample
@@ -11,7 +11,6 @@ from daemon.model.rule import Rule, Verdict
 from daemon.runtime.bindings import Binding, compiled
 
 _NOTHING: Mapping[str, Sample] = {}
-ABSENT = "the subject is no longer in the readings"
 
 Memory = tuple[tuple[str, ...], ...]
 

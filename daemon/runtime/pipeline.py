@@ -5,6 +5,7 @@ Nothing here waits. What becomes of a proposal stands in `healing.py`; who carri
 
 from dataclasses import replace
 
+from daemon.engine.condition import ABSENT
 from daemon.engine.counting import steady_of
 from daemon.engine.lifecycle import absent, advance, passed_over
 from daemon.engine.observations import Observations
@@ -23,7 +24,7 @@ from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.incidents import Incidents
-from daemon.runtime.judging import ABSENT, Judged, Subject, by_copy, judge, subjects, view_of
+from daemon.runtime.judging import Judged, Subject, by_copy, judge, subjects, view_of
 
 _REMOVED = "the rule or the check was removed"
 _STALL = 1.0  # seconds past its timeout after which a run says more of heald than of its target

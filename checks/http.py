@@ -86,7 +86,9 @@ class Options(OptionsModel):
     expect_json: dict[JsonPath, str | int | float | bool | None] = Field(
         default={}, description="Values that a JSON body has to have, by path, such as {status: UP, disk.free: true}."
     )
-    json_samples: dict[str, Annotated[JsonSample, BeforeValidator(_short_json_sample)]] = Field(
+    json_samples: dict[
+        str, Annotated[JsonSample, BeforeValidator(_short_json_sample, json_schema_input_type=str | JsonSample)]
+    ] = Field(
         default={},
         description="Further samples by name, each a path in a JSON body or {path: , unit: }. Missing if not there.",
     )

@@ -127,3 +127,8 @@ def test_secrets_are_not_in_the_options_text() -> None:
 @pytest.mark.parametrize("module", [http, tcp])
 def test_the_options_have_a_schema_for_editors(module: Any) -> None:
     assert module.Options.model_json_schema()["additionalProperties"] is False
+
+
+def test_the_schema_knows_both_ways_to_write_a_json_sample() -> None:
+    written = http.Options.model_json_schema()["properties"]["json_samples"]["additionalProperties"]
+    assert written["anyOf"] == [{"type": "string"}, {"$ref": "#/$defs/JsonSample"}]

@@ -17,7 +17,7 @@ setup: ## uv and the locked environment in .venv
 	@tests/lab/setup.sh
 
 demo: setup ## break three real services and watch heald heal them (ARGS=--once: one round, then exit)
-	@$(PY) demo/conductor.py $(ARGS)
+	@$(PY) -m demo.conductor $(ARGS)
 
 run: setup ## start the daemon on the shipped rules.yaml, its state in build/state
 	@mkdir -p build

@@ -1,0 +1,262 @@
+"""The stage: one temporary folder, a supervisord with three services, and a heald that watches them."""
+
+import asyncio
+import contextlib
+import ctypes
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+DEMO = Path(__file__).parent
+PROGRAMS = Path(sys.executable).parent
+SERVICES = {"store": None, "api": "store", "worker": None}  # and what each needs
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+STOP_SECONDS = 15.0
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class StageError(Exception):
+    """The demo cannot go on, for a reason that is not the fault it plays."""
+
+
+class Stage:
+    """Where everything is, and how to ask it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "supervisor.sock"
+        self.state = folder / "state"
+        self.log = folder / "heald.log"
+        self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self.urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
+        self.children: list[asyncio.subprocess.Process] = []
+
+    # ---- asking the services ------------------------------------------------------------------------------------
+
+    def starts(self, name: str) -> list[int]:
+        """The pid of each start of a service, as it wrote them down itself."""
+        try:
+            lines = (self.folder / f"{name}.starts").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [int(line.split()[1]) for line in lines]
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the running process of a service."""
+        os.kill(self.starts(name)[-1], number)
+
+    async def ask(self, name: str, path: str, method: str = "GET") -> int | None:
+        """The status that a service answers with; None if it does not answer."""
+        return await asyncio.to_thread(_status, f"{self.urls[name]}{path}", method)
+
+    async def is_well(self) -> bool:
+        """Whether every service answers that it is."""
+        return [await self.ask(name, "/health") for name in SERVICES] == [200] * len(SERVICES)
+
+    # ---- asking heald -------------------------------------------------------------------------------------------
+
+    async def heald(self, *arguments: str) -> Any:
+        """What a command of heald says as JSON."""
+        return json.loads(await self.run("heald", *arguments, "--state-dir", str(self.state), "--json"))
+
+    async def incidents(self) -> list[dict[str, Any]]:
+        """Every incident, oldest first."""
+        found: list[dict[str, Any]] = await self.heald("incidents", "--all", "--limit", "1000")
+        return sorted(found, key=lambda incident: incident["opened_at"])
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over all its labels, from heald's page."""
+        address = (await self.heald("status"))["listen"]
+        page = await asyncio.to_thread(_page, f"http://{address}/metrics")
+        lines = [line for line in page.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    # ---- running programs ---------------------------------------------------------------------------------------
+
+    async def run(self, program: str, *arguments: str) -> str:
+        """What a short program of the environment prints."""
+        child = await asyncio.create_subprocess_exec(
+            PROGRAMS / program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            out, err = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        if child.returncode != 0:
+            raise StageError(f"{program} {' '.join(arguments)} failed: {(err or out).decode(errors='replace').strip()}")
+        return out.decode()
+
+    async def start(self, program: str, *arguments: str, log: Path) -> None:
+        """Start a program that stays, in a session of its own: Ctrl-C is for the conductor, who ends all in order."""
+        with log.open("ab") as output:
+            child = await asyncio.create_subprocess_exec(
+                PROGRAMS / program,
+                *arguments,
+                cwd=self.folder,
+                env={**os.environ, **self._environment()},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self.children.append(child)
+
+    def _environment(self) -> dict[str, str]:
+        """What demo/rules.yaml asks for."""
+        urls = {f"DEMO_{name.upper()}": url for name, url in self.urls.items()}
+        return {"DEMO_SUPERVISOR": str(self.socket), "PYTHONUNBUFFERED": "1", **urls}
+
+    async def until(self, is_so: Callable[[], Any], what: str, seconds: float) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            StageError: it does not within `seconds`, or a program ended meanwhile.
+        """
+        deadline = time.monotonic() + seconds
+        while not await is_so():
+            ended = [child for child in self.children if child.returncode is not None]
+            if ended or time.monotonic() > deadline:
+                reason = "a program ended" if ended else f"waited {seconds:.0f} s"
+                raise StageError(f"{what}: {reason}; the end of the logs:\n{self._last_words()}")
+            await asyncio.sleep(0.25)
+
+    def _last_words(self) -> str:
+        lines = [line for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()[-8:]]
+        return "\n".join(lines)
+
+    async def stop(self) -> None:
+        """End what was started, the newest first: heald, then supervisord, which ends its services."""
+        for child in reversed(self.children):
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            try:
+                await asyncio.wait_for(child.wait(), STOP_SECONDS)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+        for name in SERVICES:  # supervisord ends its services; if it was killed itself, this is who does
+            for pid in self.starts(name)[-1:]:
+                if str(self.folder) in _command_line(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.asynccontextmanager
+async def set_up() -> AsyncIterator[Stage]:
+    """A stage with everything running and well; in the end nothing of it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="heald-demo-"))
+    stage = Stage(folder)
+    try:
+        (folder / "supervisord.conf").write_text(supervisor_configuration(stage))
+        await stage.start("supervisord", "-n", "-c", str(folder / "supervisord.conf"), log=folder / "supervisord.log")
+        await stage.until(stage.is_well, "the services do not answer", 30)
+        rules = str(DEMO / "rules.yaml")
+        listen = ("--listen", "127.0.0.1:0", "--state-dir", str(stage.state))
+        await stage.start("heald", "run", "--config", rules, *listen, log=stage.log)
+
+        async def is_watching() -> bool:
+            try:
+                status = await stage.heald("status")
+            except StageError:
+                return False
+            return status["ready"] is None and {check["state"] for check in status["checks"]} == {"up"}
+
+        await stage.until(is_watching, "heald does not watch", 30)
+        yield stage
+    finally:
+        await asyncio.shield(stage.stop())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def supervisor_configuration(stage: Stage) -> str:
+    """supervisord's file. It starts what it is told and nothing else (`autorestart=false`): healing is heald's part."""
+    head = f"""
+[unix_http_server]
+file={stage.socket}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://{stage.socket}
+[supervisord]
+logfile=/dev/null
+logfile_maxbytes=0
+pidfile={stage.folder}/supervisord.pid
+childlogdir={stage.folder}
+"""
+    upstream = {name: f"{stage.urls[needed]}/health" if needed else "" for name, needed in SERVICES.items()}
+    return head + "".join(
+        f"""
+[program:{name}]
+command={sys.executable} {DEMO / "service.py"} {name} {stage.ports[name]} {stage.folder} {upstream[name]}
+autorestart=false
+startsecs=1
+startretries=0
+stopwaitsecs=1
+redirect_stderr=true
+stdout_logfile={stage.folder}/{name}.log
+"""
+        for name in SERVICES
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    """Free loopback ports outside the kernel's own range: in it, a client could be given the port of a dead service."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        lowest = 32768
+    found: list[int] = []
+    for port in random.sample(range(10240, max(lowest, 11264)), 1000):
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise StageError(f"this host has no {count} free ports on 127.0.0.1")
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _status(url: str, method: str) -> int | None:
+    host = url.removeprefix("http://").split("/")[0]
+    connection = http.client.HTTPConnection(host, timeout=1)
+    try:
+        connection.request(method, url.removeprefix(f"http://{host}"))
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - heald's own page on loopback
+        return str(response.read().decode())

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from daemon.model.moment import Stamp, age
 from daemon.model.track import HistoryRow
-from daemon.store.rows import HISTORY, Value, text
+from daemon.store.rows import HISTORY, Value, text, to_json
 from daemon.store.sqlite import Database
 
 _ROW_OVERHEAD = 96  # bytes of a row beside its texts: stamp, header, its place in the index
@@ -39,10 +39,13 @@ class History:
             size = self.size() + added
             self._database.set_fact(_FACT, size - self._drop(now, size, keep_for, keep_bytes))
 
-    def _encode(self, row: HistoryRow) -> list[Value]:
-        values = HISTORY.encode(row, self._database.origins)
-        values.append(_ROW_OVERHEAD + sum(len(it) for it in values if isinstance(it, str | bytes)))
-        return values
+    def _encode(self, row: HistoryRow) -> tuple[Value, ...]:
+        """As `HISTORY.encode`, and the size; written out, because there are many of these."""
+        at, samples = row.at, to_json(row.samples)
+        check, subject, error = text(row.check), text(row.subject), text(row.error)
+        size = _ROW_OVERHEAD + len(check) + len(subject) + len(samples) + len(error)
+        number = self._database.origins.number(at)
+        return check, subject, at.wall, at.boottime, number, row.ok, samples, error, size
 
     def trim(self, now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
         """Drop what is too old or too much; as many rows as do not keep the store long."""

@@ -99,6 +99,7 @@ class Database:
         self.origins = Origins(connection)
         self.unfit = 0  # rows that could not be written as they were
         self._now = _NEVER
+        self._attempts: dict[str, tuple[Sequence[Any], Attempt]] = {}  # by id, with their columns: most never change
         connection.create_function("age", 3, self._age)
 
     def _age(self, wall: float, boottime: float, number: int) -> float:
@@ -119,7 +120,8 @@ class Database:
         """Give pages back to the file system where many are free; a step at a time, some 10 ms of the thread."""
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > _SPARE_PAGES:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, 2000)})").fetchall()
+            # As a script: a single statement is left after its first step, which frees one page.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, 2000)})")
 
     def close(self) -> None:
         """Put the log into the file and close it; an open transaction is rolled back."""
@@ -148,10 +150,10 @@ class Database:
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
-    def probe(self, now: Stamp) -> None:
+    def try_write(self, now: Stamp) -> None:
         """Write something, to know whether it can be done."""
         with self.transaction():
-            self.set_fact("probed_at", now.wall)
+            self.set_fact("tried_at", now.wall)
 
     def put(self, rows: Iterable[Row]) -> None:
         """Write rows within a transaction; a row that is not what its type says is left out and counted."""
@@ -212,8 +214,14 @@ class Database:
 
     def attempts_counting(self, now: Stamp, longest: float) -> list[Attempt]:
         """Attempts under way, and those that a window of at most `longest` seconds or a cooldown could still count."""
-        found = self.execute(_ATTEMPTS_COUNTING, (longest,), now=now)
-        return [ATTEMPTS.decode(values, self.origins) for values in found]
+        found: dict[str, tuple[Sequence[Any], Attempt]] = {}
+        for values in self.execute(_ATTEMPTS_COUNTING, (longest,), now=now):
+            known = self._attempts.get(values[0])
+            if known is None or known[0] != values:
+                known = (values, ATTEMPTS.decode(values, self.origins))
+            found[values[0]] = known
+        self._attempts = found
+        return [attempt for _, attempt in found.values()]
 
     def remembered(self, now: Stamp, longest: float, closed_within: float) -> Remembered:
         """All that a daemon needs at start."""

@@ -77,7 +77,7 @@ class Writer:
         if len(self.backlog) or self._doubtful:
             self._try_backlog()
         else:
-            self._guarded(lambda: self._reachable().probe(self._clock.stamp()))
+            self._guarded(lambda: self._reachable().try_write(self._clock.stamp()))
 
     def _open(self) -> None:
         if self._lock is None:

@@ -134,7 +134,11 @@ def _cleaned(key: str, value: object, depth: int = 0) -> object:
         return [_cleaned("", inner, depth + 1) for inner in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else _as_text(value)
+    return masked(value if isinstance(value, str) else _as_text(value))
+
+
+def masked(text: str) -> str:
+    """A text with stars for what looks like a secret in it, for words that come from elsewhere and are kept."""
     for pattern in _SECRET_TEXTS:
         text = pattern.sub(lambda match: match["kept"] + _MASK, text)
     return text

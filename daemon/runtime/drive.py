@@ -1,0 +1,179 @@
+"""Steps a coroutine inside the task that waits for it, and can walk away from one that does not want to end.
+
+Why not a task of its own: a run of a check is a task already. A second one with its waiter and its timer makes 12 µs a
+run out of 5, as much as judging it costs, and 144 000 runs a day are few. Awaiting the coroutine directly would be as
+cheap, but could not be left: whoever awaits, waits until it ends. So it is stepped here as `asyncio.Task` does it, but
+the future that it waits for stands behind a gate, which time can open too. One that never waits needs none of this.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Coroutine
+from typing import Any
+
+from daemon.protocols import Clock
+
+_CLOSE_TRIES = 3  # GeneratorExits: one for the coroutine, one for a clean-up of its own that waits, one to spare
+
+
+class Drive:
+    """One coroutine on its way: `step`, and `rest` if that did not end it.
+
+    Within it, `asyncio.current_task()` is the caller's task, and cancelling that task cancels the coroutine.
+    """
+
+    __slots__ = (
+        "_cancelling",
+        "_clock",
+        "_coroutine",
+        "_gate",
+        "_has_lost_patience",
+        "_must_cancel",
+        "_task",
+        "_timers",
+        "_waits_for",
+        "ended",
+        "is_late",
+        "is_stubborn",
+        "longest_step",
+        "value",
+    )
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], clock: Clock) -> None:
+        self.value: Any = None  # what it returned
+        self.ended = 0.0  # end of its newest step, steady seconds
+        self.longest_step = 0.0  # seconds for which nothing else could run
+        self.is_late = False  # its time was over before it ended
+        self.is_stubborn = False  # it ignored its cancellation, and was closed
+        self._coroutine = coroutine
+        self._clock = clock
+        self._must_cancel = False
+        self._task: asyncio.Task[Any] | None = None
+
+    def step(self, began: float) -> bool:
+        """Run it, from now (steady seconds) to where it next waits; true if it ended. Raises what it raises."""
+        try:
+            if self._must_cancel:
+                self._must_cancel = False
+                self._waits_for = self._coroutine.throw(asyncio.CancelledError())
+            else:
+                self._waits_for = self._coroutine.send(None)
+        except StopIteration as end:
+            self.value = end.value
+            return True
+        except GeneratorExit as error:  # from here it would look as if the calling task itself were being closed
+            raise RuntimeError("it raised GeneratorExit") from error
+        finally:
+            self.ended = self._clock.steady()
+            self.longest_step = max(self.longest_step, self.ended - began)
+        return False
+
+    async def rest(self, within: float, grace: float) -> None:
+        """Run it to its end, at most `within` seconds; cancelled then, it may clean up for `grace` seconds.
+
+        One that was late, whatever came of it, is `is_late` and raises nothing. Otherwise it raises what the coroutine
+        raises, and CancelledError if it had to be closed because it ignored that the calling task was cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task else 0
+        self._has_lost_patience = False
+        self._gate: asyncio.Future[None] | None = None
+        self._timers = [loop.call_later(max(0.0, within), self._expire, grace)]
+        try:
+            while await self._until_ready(grace):
+                if self.step(self._clock.steady()):
+                    return
+            self.is_stubborn = True
+            self.end()
+            if self.is_cancelled:
+                raise asyncio.CancelledError
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if not self.is_late or self.is_cancelled:
+                raise
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the calling task was cancelled, and the coroutine did not take that back as its own time-out."""
+        return self._task is not None and self._task.cancelling() > self._cancelling
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left: neither itself nor what it waited for."""
+        return inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CLOSED and self._waits_for.done()
+
+    def end(self) -> bool:
+        """Close it by force; true if nothing of it is left.
+
+        GeneratorExit passes where a cancellation is caught. What still waits in spite of it stays where it is: nobody
+        steps it any more, so it does nothing.
+        """
+        self._waits_for.cancel()  # so that what it waits for cleans up: descriptors, timers, tasks
+        for _ in range(_CLOSE_TRIES):
+            try:
+                self._coroutine.close()
+            except BaseException:  # noqa: BLE001, S112 - of one that ignores GeneratorExit; `is_over` tells
+                continue
+            break
+        return self.is_over
+
+    # ---- waiting ------------------------------------------------------------------------------------------------
+
+    async def _until_ready(self, grace: float) -> bool:
+        """Wait until it can be stepped; false if there is no more patience with it."""
+        loop = asyncio.get_running_loop()
+        self._attend(loop)
+        while not self._waits_for.done():
+            if self._has_lost_patience:
+                return False
+            self._gate = loop.create_future()
+            try:
+                await self._gate
+            except (
+                asyncio.CancelledError
+            ):  # of the calling task, by anybody, a time-out of the coroutine's own included
+                self._cancel()
+                self._timers.append(loop.call_later(grace, self._lose_patience))
+        return True
+
+    def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the gate opened by what it waits for. The flag is asyncio's protocol between a future and its task."""
+        if self._waits_for is None:  # a bare yield: once around the loop
+            self._waits_for = loop.create_future()
+            loop.call_soon(_finish, self._waits_for)
+        elif getattr(self._waits_for, "_asyncio_future_blocking", False) and self._waits_for is not self._task:
+            self._waits_for._asyncio_future_blocking = False
+        else:
+            strange, self._waits_for = self._waits_for, loop.create_future()
+            self.end()
+            raise RuntimeError(f"it waits for {strange!r}, which asyncio cannot wait for here")
+        self._waits_for.add_done_callback(self._open)
+
+    def _open(self, waited_for: asyncio.Future[Any]) -> None:
+        if not waited_for.cancelled():
+            waited_for.exception()  # seen, even if the coroutine is closed before it can be told
+        _finish(self._gate)
+
+    def _cancel(self) -> None:
+        if not self._waits_for.cancel():  # it is done already, so the coroutine is told at its next step
+            self._must_cancel = True
+
+    def _expire(self, grace: float) -> None:
+        self.is_late = True
+        self._cancel()
+        self._timers.append(asyncio.get_running_loop().call_later(grace, self._lose_patience))
+
+    def _lose_patience(self) -> None:
+        if self.is_late or self.is_cancelled:
+            self._has_lost_patience = True
+            _finish(self._gate)
+
+
+def _finish(gate: asyncio.Future[None] | None) -> None:
+    if gate is not None and not gate.done():
+        gate.set_result(None)

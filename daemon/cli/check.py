@@ -97,7 +97,7 @@ def _leave(code: int, threads: set[threading.Thread]) -> NoReturn:
 def _show(seen: "Pass", setup: "Setup") -> None:
     """A summary on the first line, as Nagios reads it, then what was seen, then what rules say of it."""
     bad = [finding for finding in seen.findings if finding.level is seen.level and seen.level.exit_code]
-    told = "; ".join(dict.fromkeys(_in_short(finding) for finding in bad)) or f"{len(seen.runs)} checks looked"
+    told = "; ".join(dict.fromkeys(_in_short(finding) for finding in bad)) or _count(len(seen.runs))
     click.echo(f"{coloured(seen.level.value)}: {clean(told)}")
     click.echo()
     rows = []
@@ -127,6 +127,10 @@ def _show(seen: "Pass", setup: "Setup") -> None:
                 for finding in judged
             ],
         )
+
+
+def _count(checks: int) -> str:
+    return "1 check looked" if checks == 1 else f"{checks} checks looked"
 
 
 def _in_short(finding: "Finding") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def test_all_well_is_0_and_says_so_first(heald: Heald, listener: Listener) -> No
     done = heald(tcp("web", listener.port), "web-down: {check: web, when: up == 0, severity: P1}")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0] == "ok: 1 checks looked"
+    assert lines[0] == "ok: 1 check looked"
     assert lines[2].split() == ["CHECK", "SUBJECT", "STATE", "SAMPLES"]
     assert lines[3].split()[:2] == ["web", "up"]
     assert "latency_seconds=" in lines[3]
@@ -155,6 +156,15 @@ def test_an_unknown_name_is_a_wrong_usage_with_a_hint(heald: Heald, listener: Li
     assert "there is no check wep; did you mean web?" in done.stderr
 
 
+def test_a_thread_that_hangs_does_not_keep_it_from_exiting() -> None:
+    code = (
+        "import threading; from daemon.cli.check import _leave; before = set(threading.enumerate()); "
+        "threading.Thread(target=threading.Event().wait).start(); print('said'); _leave(2, before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, "said\n")
+
+
 @pytest.mark.parametrize("arguments", [["--wrong"], ["--config"]])
 def test_wrong_usage_is_unknown_as_2_is_critical(arguments: list[str]) -> None:
     done = CliRunner().invoke(main, ["check", *arguments])
@@ -165,7 +175,7 @@ def test_wrong_usage_is_unknown_as_2_is_critical(arguments: list[str]) -> None:
 def test_a_file_that_is_not_valid_is_unknown_and_says_where(heald: Heald, listener: Listener) -> None:
     done = heald(tcp("web", listener.port), "web-down: {check: wep, when: up == 0}")
     assert (done.exit_code, done.stdout) == (3, "")
-    assert f"{heald.path}:4:" in done.stderr
+    assert f"{heald.path}:5:" in done.stderr
     assert "web" in done.stderr
 
 

@@ -40,8 +40,9 @@ _UNFIT = (
 )
 """What a row raises that is not what its type says."""
 _ATTEMPTS_COUNTING = ATTEMPTS.select(
-    "WHERE released_origin IS NULL OR age(released_wall, released_boottime, released_origin) < max(?, cooldown) "
-    "ORDER BY place"
+    "WHERE released_origin IS NULL OR age(released_wall, released_boottime, released_origin) < max(:longest, cooldown) "
+    "OR (state IN ('running', 'lost') AND age(claimed_wall, claimed_boottime, claimed_origin) - timeout < :longest) "
+    "ORDER BY place"  # what is lost counts as if it ended at claim + timeout, whenever it was let go of
 )
 
 
@@ -106,15 +107,12 @@ class Database:
         """SQL's age(NAME_wall, NAME_boottime, NAME_origin): seconds, as of the `now` of the statement."""
         return age(self.origins.stamp(wall, boottime, number), self._now)
 
-    def execute(self, query: str, values: Sequence[Any] = (), *, now: Stamp | None = None) -> sqlite3.Cursor:
+    def execute(
+        self, query: str, values: Sequence[Any] | Mapping[str, Any] = (), *, now: Stamp | None = None
+    ) -> sqlite3.Cursor:
         """Run one statement; `now` is what its age() measures from."""
         self._now = now or self._now
         return self._connection.execute(query, values)
-
-    def delete(self, query: str, values: Mapping[str, Any], now: Stamp) -> int:
-        """Run a DELETE with named parameters; returns how many rows went."""
-        self._now = now
-        return self._connection.execute(query, values).rowcount
 
     def shrink(self) -> None:
         """Give pages back to the file system where many are free; a step at a time, some 10 ms of the thread."""
@@ -215,7 +213,7 @@ class Database:
     def attempts_counting(self, now: Stamp, longest: float) -> list[Attempt]:
         """Attempts under way, and those that a window of at most `longest` seconds or a cooldown could still count."""
         found: dict[str, tuple[Sequence[Any], Attempt]] = {}
-        for values in self.execute(_ATTEMPTS_COUNTING, (longest,), now=now):
+        for values in self.execute(_ATTEMPTS_COUNTING, {"longest": longest}, now=now):
             known = self._attempts.get(values[0])
             if known is None or known[0] != values:
                 known = (values, ATTEMPTS.decode(values, self.origins))

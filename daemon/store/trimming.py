@@ -17,7 +17,7 @@ _OLD = {
         WHERE age(closed_wall, closed_boottime, closed_origin) > :record)""",
     "attempts": """DELETE FROM attempts WHERE place IN (SELECT place FROM (SELECT * FROM attempts
         WHERE released_origin IS NOT NULL ORDER BY place LIMIT :most)
-        WHERE age(released_wall, released_boottime, released_origin) > max(:attempts, cooldown))""",
+        WHERE age(released_wall, released_boottime, released_origin) > max(:attempts, cooldown) + timeout)""",
     "ladders": """DELETE FROM ladders WHERE attempt IS NULL AND closed_origin IS NOT NULL
         AND age(closed_wall, closed_boottime, closed_origin) > :record""",
 }
@@ -30,4 +30,4 @@ def trim(database: Database, now: Stamp, *, record_for: float, attempts_for: flo
     """
     bounds = {"most": AT_ONCE, "record": record_for, "attempts": max(attempts_for, record_for)}
     with database.transaction(durable=False):
-        return sum(database.delete(query, bounds, now) for query in _OLD.values())
+        return sum(database.execute(query, bounds, now=now).rowcount for query in _OLD.values())

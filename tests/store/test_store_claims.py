@@ -4,11 +4,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from store_samples import START, HandClock, attempt, incident, ladder, later, over, transition
 
+from daemon.engine.counting import counts_still
 from daemon.errors import StoreError
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.remediation import AttemptState
+from daemon.store.opening import MIGRATIONS, connect
+from daemon.store.sqlite import Database
 from daemon.store.store import Store
 
 DAY = 86400.0
@@ -111,3 +116,38 @@ async def test_who_does_not_wait_for_his_claim_disturbs_nobody(store: Store) -> 
         await claim
     await queued
     assert (await store.remembered()).attempts == (attempt(),)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory):
+    opened = Database(connect(tmp_path_factory.mktemp("store") / "heald.db", MIGRATIONS))
+    yield opened
+    opened.close()
+
+
+@given(
+    state=st.sampled_from(AttemptState),
+    length=st.floats(0, 500),
+    release=st.none() | st.floats(0, 1000),
+    passed=st.floats(0, 20_000),
+    reboot=st.none() | st.booleans(),
+    longest=st.floats(0, 10_000),
+    cooldown=st.floats(0, 5000),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_engine_would_count_is_given_to_the_claim(
+    database: Database, state, length, release, passed, reboot, longest, cooldown
+) -> None:
+    ended = None if state is AttemptState.RUNNING else later(START, length)
+    released = None if release is None else later(START, length + release)
+    made = attempt(state=state, ended=ended, released=released, cooldown=cooldown)
+    clock = HandClock(later(START, length + (release or 0.0)))
+    if reboot is not None:
+        clock.reboot(synchronised=reboot)
+    clock.pass_by(passed)
+    with database.transaction():
+        database.put([made])
+    found = database.attempts_counting(clock.stamp(), longest)
+    assert found in ([], [made])
+    if counts_still(made, longest, clock.stamp()):
+        assert found == [made]

@@ -181,6 +181,17 @@ async def test_an_attempt_whose_cooldown_is_longer_than_every_limit_is_counted(s
     assert len(await store.counting(longest=60.0)) == 1
 
 
+async def test_a_lost_attempt_counts_from_its_timeout_even_if_it_was_let_go_of_before(
+    store: Store, clock: HandClock
+) -> None:
+    lost = attempt(state=AttemptState.LOST, released=later(START, 10.0), cooldown=0.0, timeout=120.0)
+    await store.submit(lost)
+    clock.pass_by(179.0)
+    assert await store.counting(longest=60.0) == [lost]
+    clock.pass_by(2.0)
+    assert await store.counting(longest=60.0) == []
+
+
 async def test_a_wall_clock_set_forward_frees_no_attempt(store: Store, clock: HandClock) -> None:
     await store.submit(over(attempt()))
     clock.at = replace(clock.at, wall=clock.at.wall + 365 * DAY)

@@ -7,7 +7,7 @@ from daemon.model.incident import IncidentState as S
 from daemon.model.remediation import AttemptState as A
 from daemon.model.remediation import Verification as V
 from daemon.testing.simulation import Effect
-from tests.runtime.world import DOWN, HEAD, RULE, World, up
+from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401 - a fixture
 
 OTHER = """  api-too:
     check: other
@@ -69,15 +69,15 @@ def test_the_first_guard_that_holds_is_the_decision_and_is_recorded_when_it_chan
 def test_heald_may_still_act_when_the_hold_ends(tmp_path: Path) -> None:
     rules = HEAD + RULE.replace("limit: [50/1h]", "limit: [1/100s]")
     world = World(tmp_path, rules, reality={"api": DOWN}).run(150)
-    assert world.claims() == [0, 101]
+    assert world.claims() == [0, 103.333]  # its end + 100 s, at the next run
 
 
 def test_a_second_look_that_finds_it_clear_does_nothing(tmp_path: Path) -> None:
     rules = HEAD + RULE.replace("for: 0s", "for: 0s\n    clear_for: 1h")
     world = World(tmp_path, rules, reality={"api": DOWN}, looks={"api": up()}).run(15)
     assert world.story() == []
-    assert world.holds() == [H.CLEAR_NOW]
-    assert world.incident().state is S.FIRING  # the look's CLEAR made it recovering, the next run's breach firing again
+    assert world.holds() == [H.CLEAR_NOW, H.CLEAR_NOW]  # the look made it recovering, the next run firing again
+    assert world.incident().state is S.RECOVERING
 
 
 def test_three_clear_looks_in_a_row_are_flapping_until_it_was_closed_for_relapse(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path)
     world.at(95, api=DOWN).run(96)
     assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)]
     assert world.ladder().waiting_since is not None
-    assert world.run(105).claims() == [0, 101]
+    assert world.run(105).claims() == [0, 103.333]
 
 
 def test_after_ten_minutes_of_blindness_an_unverified_ladder_is_handed_to_people(tmp_path: Path) -> None:
@@ -278,13 +278,14 @@ def test_an_edited_rule_keeps_its_state(tmp_path: Path) -> None:
 
 
 def test_the_dependant_is_held_while_its_upstream_is_sick_and_for_counts_anew_after(tmp_path: Path) -> None:
-    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 30s") + ROOT, reality={"api": DOWN, "db": DOWN})
+    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 0s\n    escalate_after: 1s") + ROOT)
+    world.reality = {"api": DOWN, "db": DOWN}
     world.effects = [Effect(takes=5, then=lambda: world.reality.update(db=up()))]
-    world.run(44)
+    world.run(29)
     assert world.claims("command:db@node") == [0]
-    assert (world.incident().hold, world.incident().handed_over) == (None, None)  # muted: not even proposed
-    world.run(100)
-    assert world.claims() == [50]  # db was well at 15; api's breach then counted 30 s anew, between its own runs
+    assert (world.incident().hold, world.incident().handed_over) == (H.UPSTREAM, None)
+    world.run(31)
+    assert world.claims() == [30]  # db was well at 15; api's breach then counted for db's settle, 10 s, anew
 
 
 def test_an_incident_that_its_upstream_took_along_heals_without_an_attempt(tmp_path: Path) -> None:
@@ -323,10 +324,10 @@ def test_not_allowed_is_a_would_be_attempt_and_people_are_told_at_once(tmp_path:
 
 def test_going_from_observe_to_act_resets_ladders_and_counts(tmp_path: Path) -> None:
     observe = HEAD.replace("mode: act", "mode: observe") + RULE.replace("[50/1h]", "[2/1h]")
-    world = World(tmp_path, observe, reality={"api": DOWN}).edit(205, HEAD + RULE.replace("[50/1h]", "[2/1h]")).run(270)
+    world = World(tmp_path, observe, reality={"api": DOWN}).edit(205, HEAD + RULE.replace("[50/1h]", "[2/1h]")).run(280)
     assert [(at, state) for at, _, state, _ in world.story() if state is not A.WOULD] == [
-        (210, A.SUCCEEDED),
-        (251, A.SUCCEEDED),
+        (213.333, A.SUCCEEDED),
+        (254.333, A.SUCCEEDED),
     ]
 
 

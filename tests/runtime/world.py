@@ -1,12 +1,13 @@
 """A world of words for the daemon's own judging and healing: rules as an operator writes them, readings by the test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.config.load import load
+import pytest
 
+from daemon.config.load import load
 from daemon.model.check import Reading, Sample
 from daemon.model.incident import HoldReason, Incident, Transition
 from daemon.model.remediation import Attempt, AttemptState, Verification
@@ -45,6 +46,17 @@ def up(value: float = 1.0, **samples: Sample) -> list[Reading]:
 DOWN = up(0.0)
 
 
+OPEN: list["World"] = []  # every world that a test has made and not closed
+
+
+@pytest.fixture(autouse=True)
+def worlds_end() -> Iterator[None]:
+    """Import it into a test module that makes worlds: they let go of their stores."""
+    yield
+    while OPEN:
+        OPEN.pop().simulation.close()
+
+
 @dataclass
 class World:
     """`reality` is what each check sees; `looks` what a second look sees instead; `effects` what the n-th does."""
@@ -56,6 +68,7 @@ class World:
     effects: list[Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        OPEN.append(self)
         self.file = self.folder / "rules.yaml"
         self.file.write_text(self.rules)
         self.simulation = Simulation(

@@ -50,9 +50,9 @@ class _Plugin(click.Command):
 def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Run every check, or those named, once and without a daemon, and judge them by their rules.
 
-    Exits 0 ok, 1 warning (a P2 or P3 rule is breached), 2 critical (a P0 or P1 rule is breached, or a check without a
-    rule is down), 3 unknown (we could not look; wrong usage; a file that is not valid). Of several, critical comes
-    before warning, warning before unknown, unknown before ok. A rule's `for` is not waited for, and its windows see
+    Exits 0 ok, 1 warning (a P2 or P3 rule is breached), 2 critical (a P0 or P1 rule is breached, or a check that
+    no rule judges is down), 3 unknown (we could not look; wrong usage; a file that is not valid). Of several, critical
+    comes before warning, warning before unknown, unknown before ok. A rule's `for` is not waited for, and its windows see
     this one run: where they need more, the rule is not judged, which is said and counts as ok.
     """
     from daemon.clock import SystemClock

@@ -28,7 +28,7 @@ class Level(StrEnum):
     OK = "ok"
     UNKNOWN = "unknown"  # we could not look, or what is asked for is missing
     WARNING = "warning"  # a P2 or P3 rule is breached
-    CRITICAL = "critical"  # a P0 or P1 rule is breached, or a check without a rule is down
+    CRITICAL = "critical"  # a P0 or P1 rule is breached, or a check that no rule judges is down
 
     @property
     def exit_code(self) -> int:
@@ -42,7 +42,7 @@ class Finding:
 
     check: str
     subject: str
-    rule: str | None  # None: no rule judges this check
+    rule: str | None  # None: no rule has judged this check, so its `up` does
     severity: Severity | None
     verdict: Verdict
     because: str
@@ -108,15 +108,16 @@ def _others(binding: Binding) -> frozenset[str]:
     return binding.when.others
 
 
-def _judge(bindings: list[Binding], run: Run, observations: Observations) -> Iterable[Finding]:
-    if not bindings:
-        yield from _without_rule(run)
+def _judge(bindings: list[Binding], run: Run, observations: Observations) -> list[Finding]:
+    findings = []
     for binding in bindings:
         seen = list(subjects(binding, run, observations, set()))
         if not seen and run.error is not None:  # it finds its subjects when it looks, and could not look
             seen = [Subject("", {}, run.error)]
-        for subject in seen:
-            yield _finding(binding, run, subject, observations)
+        findings += [_finding(binding, run, subject, observations) for subject in seen]
+    if all(finding.verdict is Verdict.UNKNOWN and finding.level is Level.OK for finding in findings):
+        findings += _without_rule(run)  # no rule has judged it: there is none, or all need more than one run
+    return findings
 
 
 def _finding(binding: Binding, run: Run, subject: Subject, observations: Observations) -> Finding:
@@ -143,7 +144,7 @@ def _finding(binding: Binding, run: Run, subject: Subject, observations: Observa
 
 
 def _without_rule(run: Run) -> Iterable[Finding]:
-    """A check that no rule judges is judged by its `up` alone."""
+    """A check that no rule has judged is judged by its `up` alone."""
     ups = [(reading.subject, reading.samples.get("up")) for reading in run.readings]
     for subject, up in [("", None)] if run.error is not None else ups:
         verdict = Verdict.UNKNOWN if up is None else Verdict.BREACHED if up == 0 else Verdict.CLEAR

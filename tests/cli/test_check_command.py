@@ -131,6 +131,12 @@ def test_a_condition_that_needs_more_than_one_run_says_so_and_is_not_judged(heal
     assert "needs more than one run: not judged" in done.stdout
 
 
+def test_a_check_whose_rules_all_need_more_than_one_run_is_judged_by_up(heald: Heald, shut: int) -> None:
+    done = heald(tcp("db", shut), "slower: {check: db, when: 'delta(latency_seconds, 5m) > 1s', severity: P3}")
+    assert done.exit_code == 2, done.output
+    assert done.stdout.startswith("critical: db: up = 0\n")
+
+
 def test_a_condition_with_a_window_that_one_run_decides_says_what_its_windows_saw(heald: Heald, shut: int) -> None:
     done = heald(tcp("db", shut), "db: {check: db, when: 'up == 0 or avg(latency_seconds, 5m) > 1s', severity: P1}")
     assert done.exit_code == 2, done.output

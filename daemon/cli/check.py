@@ -52,8 +52,8 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
 
     Exits 0 ok, 1 warning (a P2 or P3 rule is breached), 2 critical (a P0 or P1 rule is breached, or a check that
     no rule judges is down), 3 unknown (we could not look; wrong usage; a file that is not valid). Of several, critical
-    comes before warning, warning before unknown, unknown before ok. A rule's `for` is not waited for, and its windows see
-    this one run: where they need more, the rule is not judged, which is said and counts as ok.
+    comes before warning, warning before unknown, unknown before ok. A rule's `for` is not waited for, and its windows
+    see this one run: where they need more, the rule is not judged, which is said and counts as ok.
     """
     from daemon.clock import SystemClock
     from daemon.testing.once import run_once

@@ -47,15 +47,26 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
         return BAD_CONFIG
     try:
         return asyncio.run(_serve(setup, overrides, state_dir=state_dir, runtime_dir=runtime_dir, form=form))
-    except LockedError as error:
-        log.error("locked", f"{error}.")
-        return LOCKED
-    except StoreRefusedError as error:
-        log.error("store_refused", f"{error}.")
-        return BAD_CONFIG
     except (ControlSocketError, ListenError) as error:
         log.error("cannot_listen", f"{error}.")
         return 1
+    except StoreRefusedError as error:
+        return _refused(error)
+    except BaseExceptionGroup as group:  # a store that could be opened only late, and turns out to be another's
+        late = group.subgroup(StoreRefusedError)
+        if late is None:
+            raise
+        return _refused(_first(late))
+
+
+def _refused(error: BaseException) -> int:
+    is_locked = isinstance(error, LockedError)
+    log.error("locked" if is_locked else "store_refused", f"{error}.")
+    return LOCKED if is_locked else BAD_CONFIG
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 class _Overrides:
@@ -142,6 +153,9 @@ class Daemon:
             loop.add_signal_handler(number, self._stop_wanted.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         self._store.on_change = self._say_store
+        if not self._store.is_writable:
+            self._say_store(is_writable=False, why=self._store.why)
+        self._bound_history()
         address = await self._pages.listen(self._assembly.setup.settings.listen)
         await self._control.start()
         self._metrics.reloaded(ok=True, at=self._clock.stamp().wall)
@@ -151,8 +165,6 @@ class Daemon:
                 self._assembly = self._assemble(self._assembly.setup)
         finally:
             self._not_ready = "heald is stopping"
-            self._notify.stopping()
-            await self._assembly.stop()
             await self._control.stop()
             await self._pages.stop()
             log.info("stopped", "heald has stopped.")
@@ -177,7 +189,10 @@ class Daemon:
 
     async def _wait_for_stop(self) -> None:
         await self._stop_wanted.wait()
+        self._not_ready = "heald is stopping"
+        self._notify.stopping()
         log.info("stopping", "heald is asked to stop; running attempts may end.")
+        await self._assembly.stop()
         raise _End(anew=False)
 
     async def _watch_store(self, assembly: Assembly) -> Never:
@@ -232,12 +247,17 @@ class Daemon:
             setup = self._overrides.apply(await asyncio.to_thread(load, self._assembly.setup.path))
             await self._pages.listen(setup.settings.listen)
         except ConfigError as error:
-            return [str(problem) for problem in error.problems]
+            return [problem.render() for problem in error.problems]
         except HealdError as error:
             return [str(error)]
         self._assembly.replace(setup)
+        self._bound_history()
         log.info("reloaded", f"The configuration was read again: {_size(setup)}.")
         return []
+
+    def _bound_history(self) -> None:
+        settings = self._assembly.setup.settings
+        self._store.set_history(keep_for=settings.history_for, keep_bytes=settings.history_size)
 
     # ---- what is said -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ memory anyway, incidents and readings, is not kept twice but read from `Sources`
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -102,6 +102,7 @@ class Sources:
     mode: Callable[[], Mode]
     is_paused: Callable[[], bool]
     is_store_writable: Callable[[], bool]
+    store_writes: Callable[[], Mapping[str, int]]  # transactions by result: ok, error
 
 
 class Metrics:
@@ -119,7 +120,6 @@ class Metrics:
         self._holds: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._verified: Counter[tuple[str, str]] = Counter()
-        self._writes = {"ok": 0, "error": 0}
         self._reload: tuple[bool, float] | None = None  # did the last one succeed; when did one succeed last (epoch)
         self._sources: Sources | None = None
         self.registry.register(self)
@@ -153,10 +153,6 @@ class Metrics:
         """Count what verification found."""
         self._verified[remediation, result.value] += 1
 
-    def wrote(self, *, ok: bool) -> None:
-        """Count a transaction of the store."""
-        self._writes["ok" if ok else "error"] += 1
-
     def reloaded(self, *, ok: bool, at: float) -> None:
         """Note the end of a reload, or of loading at start; `at` is in seconds since the epoch."""
         before = self._reload[1] if self._reload else 0.0
@@ -175,8 +171,6 @@ class Metrics:
         yield _counts("holds", "Times that acting was held, by reason.", ("rule", "reason"), self._holds.items())
         yield _counts("attempts", "Attempts to heal.", ("remediation", "outcome"), self._attempts.items())
         yield _counts("attempts_verified", "What came of them.", ("remediation", "result"), self._verified.items())
-        writes = [((result,), count) for result, count in self._writes.items()]
-        yield _counts("store_writes", "Transactions of the store.", ("result",), writes)
         if self._reload is not None:
             ok, at = self._reload
             yield _gauge("config_last_reload_successful", "Whether the newest configuration could be used.", ok)
@@ -247,6 +241,8 @@ def _of_state(sources: Sources) -> Iterator[Metric]:
     yield _gauge(
         "store_writable", "Whether the store takes writes; nothing is acted on without it.", sources.is_store_writable()
     )
+    writes = [((result,), count) for result, count in sources.store_writes().items()]
+    yield _counts("store_writes", "Transactions of the store.", ("result",), writes)
     text = "Attempts that a limit still permits; resource all is the budget of all together."
     budgets = GaugeMetricFamily("heald_budget_remaining", text, labels=("resource", "window"))
     left_of: dict[tuple[str, str], int] = {}

@@ -61,6 +61,7 @@ def sources(
         mode=lambda: Mode.ACT,
         is_paused=lambda: True,
         is_store_writable=lambda: False,
+        store_writes=lambda: {"ok": 1, "error": 2},
     )
 
 
@@ -73,7 +74,6 @@ def full() -> Metrics:
     metrics.held("api-down", HoldReason.COOLDOWN)
     metrics.attempted("restart", AttemptState.SUCCEEDED)
     metrics.verified("restart", Verification.EFFECTIVE)
-    metrics.wrote(ok=True)
     metrics.reloaded(ok=True, at=1_700_000_000.0)
     metrics.read_from(
         sources(
@@ -222,10 +222,7 @@ def test_a_failed_reload_keeps_the_time_of_the_last_good_one() -> None:
 
 
 def test_writes_that_failed_are_counted_apart() -> None:
-    metrics = Metrics(version="0")
-    metrics.wrote(ok=True)
-    metrics.wrote(ok=False)
-    metrics.wrote(ok=False)
+    metrics = full()
     assert value(metrics, "store_writes_total", {"result": "ok"}) == 1
     assert value(metrics, "store_writes_total", {"result": "error"}) == 2
 

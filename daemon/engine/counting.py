@@ -6,24 +6,11 @@ forward frees nothing and one set back blocks nothing.
 
 from collections.abc import Iterable, Sequence
 
-from daemon.model.moment import Stamp
+from daemon.model.moment import Stamp, age
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.model.rule import Limit
 
-
-def age(row: Stamp, now: Stamp) -> float:
-    """Seconds that have passed since `row`, never more than can be proven; 0 or more but for a reader's own boot.
-
-    A row of an earlier boot of this host is as old as this boot, or as its wall age if that is more and the clock was
-    right then and is now. A row of another host has its wall age, if both clocks were right.
-    """
-    clocks_right = row.synchronised and now.synchronised
-    wall_age = now.wall - row.wall
-    if row.host != now.host:
-        return max(0.0, wall_age) if clocks_right else 0.0
-    if row.boot == now.boot:
-        return now.boottime - row.boottime
-    return max(now.boottime, wall_age) if clocks_right else now.boottime
+__all__ = ["age", "counts_still", "free_in", "since_end", "steady_of", "tightest", "used"]
 
 
 def steady_of(row: Stamp, now: Stamp) -> float:

@@ -189,6 +189,7 @@ class Assembly:
             mode=lambda: self.setup.settings.mode,
             is_paused=lambda: self.circumstances.paused_why() is not None,
             is_store_writable=lambda: self._store_why() is None,
+            store_writes=lambda: self.store.writes,
         )
 
     def _readings(self) -> list[tuple[str, Reading]]:

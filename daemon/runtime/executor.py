@@ -124,7 +124,12 @@ class Executor:
         """Commit the claim with everything that led to it; false if the store's own rows or its state forbid it."""
         rows = [row for row in self._board.take_rows() if not isinstance(row, Attempt) or row.id != attempt.id]
         try:
-            hold = await self._store.claim(attempt, rows, lambda counted: self._healing.permits(proposal, counted))
+            hold = await self._store.claim(
+                attempt,
+                rows,
+                lambda counted: self._healing.permits(proposal, counted),
+                longest=self._bindings.longest_window(),
+            )
         except StoreError as error:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=f"the claim could not be written: {error}")
         if hold is None:

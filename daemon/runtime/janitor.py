@@ -49,10 +49,7 @@ class Janitor:
         if measured and self._store.is_writable:
             self._store.submit(*measured)
         if self._rounds % _TRIM_EVERY == 0 and self._store.is_writable:
-            await self._trim()
-
-    async def _trim(self) -> None:
-        await self._store.trim()
+            await self._store.trim(longest=self._bindings.longest_window())
 
     def _say_pause(self, why: str | None) -> None:
         if why is not None and self._paused is None:

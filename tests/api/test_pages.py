@@ -135,6 +135,7 @@ async def test_a_source_that_fails_costs_one_scrape_and_tells_no_secret(
             mode=lambda: Mode.ACT,
             is_paused=broken,
             is_store_writable=lambda: True,
+            store_writes=dict,
         )
     )
     status, text, _ = await get(http, f"http://{address}/metrics")

@@ -22,7 +22,7 @@ WITHHELD = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY", "M
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _DRAIN = 0.25  # seconds after its end in which a command's output may still arrive; a grandchild may hold the pipe
 _REAP = 5.0  # seconds after SIGKILL until we stop waiting: a process in an uninterruptible sleep dies when it can
-_POLL = 0.02  # seconds between looks at a process group that was asked to end
+_FIRST_POLL, _POLL = 0.01, 0.2  # seconds between looks at a process group that was asked to end, doubling
 
 
 async def run_command(
@@ -148,10 +148,12 @@ async def _end_group(pid: int, ends: "_Ends", grace: float) -> None:
     deadline = loop.time() + grace
     is_there = _signal_group(pid, signal.SIGTERM)
     _signal_group(pid, signal.SIGCONT)  # a stopped process would never hear of it
+    pause = _FIRST_POLL
     try:
         while is_there and loop.time() < deadline:
-            await asyncio.sleep(_POLL)
-            is_there = _signal_group(pid, 0)
+            await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
+            pause = min(2 * pause, _POLL)
+            is_there = _signal_group(pid, 0) and not (ends.exited.is_set() and _is_dead(pid))
     finally:
         if is_there:
             _signal_group(pid, signal.SIGKILL)
@@ -170,6 +172,18 @@ def _signal_group(pid: int, number: int) -> bool:
         return False
     except PermissionError:
         return True  # only members that changed their user are left: they are there, and not ours to end
+    return True
+
+
+def _is_dead(group: int) -> bool:
+    """Whether all that is left of a process group are zombies, which a lazy PID 1 (in a container) may never reap."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_bytes().rpartition(b")")[2].split()  # state, parent, group, ...
+        except OSError:  # it has ended meanwhile, or is not ours to see
+            continue
+        if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
+            return False
     return True
 
 

@@ -161,6 +161,13 @@ async def test_a_polite_command_has_its_grace_to_end(tmp_path: Path) -> None:
     assert done.seconds < 9
 
 
+async def test_what_a_lazy_init_has_not_reaped_is_not_waited_for() -> None:
+    """Children of the killed shell end as zombies of PID 1, which in a container may never ask for them."""
+    done = await run_command(["sh", "-c", "sleep 60 & sleep 60; true"], timeout=0.3, grace=20)
+    assert (done.timed_out, done.signal) == (True, signal.SIGTERM)
+    assert done.seconds < 10
+
+
 async def test_a_stopped_command_is_ended_too() -> None:
     done = await run_command(["sh", "-c", "kill -STOP $$; sleep 60"], timeout=0.3, grace=10)
     assert (done.timed_out, done.signal) == (True, signal.SIGTERM)

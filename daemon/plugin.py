@@ -18,8 +18,8 @@ from daemon.model.check import Dimension, Reading, Sample, SampleSpec
 from daemon.model.remediation import Outcome
 from daemon.model.service import Service, ServiceState, ServiceStatus
 from daemon.model.target import Target
-from daemon.model.units import parse_duration, parse_percent, parse_size
-from daemon.protocols import ActContext, CheckContext, Completed
+from daemon.model.units import format_duration, parse_duration, parse_percent, parse_size
+from daemon.protocols import ActContext, CheckContext, Completed, ServiceManager
 
 __all__ = [
     "ActContext",
@@ -41,10 +41,12 @@ __all__ = [
     "SampleSpec",
     "SecretStr",
     "Service",
+    "ServiceManager",
     "ServiceState",
     "ServiceStatus",
     "Size",
     "Target",
+    "format_duration",
     "sample",
 ]
 

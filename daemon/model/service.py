@@ -14,7 +14,7 @@ class ServiceState(StrEnum):
     STOPPED = "stopped"  # not running, and its manager leaves it so
     FAILED = "failed"  # its manager gave it up
     BUSY = "busy"  # its manager is acting on it now: starting, stopping, about to restart it
-    UNKNOWN = "unknown"  # its manager has no way to tell; one that has, and fails, raises CheckError
+    UNKNOWN = "unknown"  # its manager cannot tell, or knows no such service; not: could not be asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

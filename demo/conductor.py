@@ -45,7 +45,7 @@ async def follow(log: Path, clock: Clock) -> None:
             rest += lines.read()
             *whole, rest = rest.split("\n")
             for line in whole:
-                clock.say(_spoken(line))
+                clock.say(_spoken(line).replace(f"{log.parent}/", ""))
             await asyncio.sleep(FOLLOW_SECONDS)
 
 
@@ -84,10 +84,10 @@ async def _is_quiet(stage: Stage) -> bool:
     return not status["under_way"] and not status["open_incidents"] and await stage.is_well()
 
 
-def show(endings: list[tuple[Fault, Ending]]) -> None:
+def show(endings: list[tuple[Fault, Ending]], folder: Path) -> None:
     """The table: seconds since each fault, and heald's own words."""
     table = Table(title="seconds after the fault", title_justify="left", show_lines=True)
-    for heading in ("fault", "detected", "acted", "healed", "starts", "what heald said", ""):
+    for heading in ("fault", "detected", "acted", "healed", "starts", "what heald said", "well ended"):
         table.add_column(heading, justify="right" if heading in ("detected", "acted", "healed", "starts") else "left")
     for fault, ending in endings:
         table.add_row(
@@ -95,7 +95,7 @@ def show(endings: list[tuple[Fault, Ending]]) -> None:
             *(_seconds(value) for value in (ending.detected, ending.acted)),
             _seconds(ending.healed) + ("\nby people" if fault.restarts > 1 and ending.healed else ""),
             str(ending.restarts),
-            escape(ending.said),
+            escape(ending.said.replace(f"{folder}/", "")),
             "[green]yes[/green]" if not ending.wrong else f"[red]{escape(chr(10).join(ending.wrong))}[/red]",
         )
     console.print(table)
@@ -130,7 +130,7 @@ async def conduct(*, once: bool) -> int:
         clock.say(f"all {len(SERVICES)} services are well and heald watches them, in {stage.folder}")
         endings = await play(stage, clock)
         wrong = await discrepancies(stage)
-        show(endings)
+        show(endings, stage.folder)
         for sentence in wrong:
             console.print(f"[red]{escape(sentence)}[/red]")
         if not wrong:

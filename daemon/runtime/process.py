@@ -47,26 +47,31 @@ async def run_command(
     loop = asyncio.get_running_loop()
     began = loop.time()
     transport, ends, started = await _spawn(argv, env=_environment(env, withhold), cwd=cwd, output_limit=output_limit)
-    timed_out = False
     try:
-        try:
-            async with asyncio.timeout(timeout):
-                said = await started
-                await ends.exited.wait()
-        except TimeoutError:
-            timed_out = True
-            await _end_group(transport.get_pid(), ends, grace)
-        except asyncio.CancelledError:
-            await _end_group(transport.get_pid(), ends, grace)
-            raise
+        said = await _end(transport.get_pid(), ends, started, timeout=timeout, grace=grace)
         seconds = loop.time() - began
         await ends.drain()
-        if not timed_out:
+        if said is not None:
             _raise_unless_started(said, argv, cwd, ends)
     finally:
         started.cancel()
         transport.close()
-    return _completed(argv, transport.get_returncode(), ends, timed_out=timed_out, seconds=seconds)
+    return _completed(argv, transport.get_returncode(), ends, timed_out=said is None, seconds=seconds)
+
+
+async def _end(pid: int, ends: "_Ends", started: "asyncio.Future[str]", *, timeout: float, grace: float) -> str | None:
+    """Wait for the end, or bring it about; what the launcher said, or None if it was a time-out."""
+    try:
+        async with asyncio.timeout(timeout):
+            said = await started
+            await ends.exited.wait()
+    except TimeoutError:
+        await _end_group(pid, ends, grace)
+        return None
+    except asyncio.CancelledError:
+        await _end_group(pid, ends, grace)
+        raise
+    return said
 
 
 def _completed(argv: Sequence[str], code: int | None, ends: "_Ends", *, timed_out: bool, seconds: float) -> Completed:

@@ -9,6 +9,7 @@ status (options, context)`.
 The file's name is the plug-in's name. Nothing is registered anywhere.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
@@ -55,6 +56,10 @@ class OptionsModel(BaseModel):
     """What every `Options` is: frozen, strict, no unknown keys, no secret in an error's text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[None, str]]:
+        """The names of the options alone: any text may be what `${env:...}` stood for."""
+        return ((None, name) for name in type(self).model_fields if name in self.model_fields_set)
 
 
 def _duration(value: Any) -> Any:

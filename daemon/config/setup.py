@@ -1,7 +1,7 @@
 """A configuration that was read, checked and linked: what the daemon runs on until the next reload."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.model.check import Check
@@ -18,6 +18,7 @@ class Types:
     checks: Mapping[str, CheckType]
     remediations: Mapping[str, RemediationType]
     managers: Mapping[str, ManagerType]
+    unavailable: Mapping[str, str] = field(default_factory=dict)  # "checks.kafka": why it cannot be used here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,7 +62,7 @@ class Check:
 
     name: str  # an identifier: conditions name it
     type: str  # the plug-in's name
-    options: object  # the plug-in's validated Options
+    options: object = field(repr=False)  # the plug-in's validated Options, which may hold a secret
     every: float  # seconds between runs
     timeout: float  # seconds a run may take, enforced from outside
     retry_every: float  # seconds between runs while pending or verifying

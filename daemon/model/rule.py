@@ -1,7 +1,7 @@
 """Rules: when something is wrong, and what may be done about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,7 +50,7 @@ class Step:
     """One rung of a rule's ladder."""
 
     remediation: str  # the plug-in's name
-    options: object  # the plug-in's validated Options
+    options: object = field(repr=False)  # the plug-in's validated Options, which may hold a secret
     key: str  # the step's content (remediation and options as canonical JSON): its identity across edits
     tries: int = 1  # attempts before the next step
     cooldown: tuple[float, float] = (60.0, 60.0)  # seconds, first and most; doubles with each try between the two

@@ -30,7 +30,7 @@ class RunBy:
     """Who runs a service: a manager's name and its validated Options."""
 
     manager: str
-    options: object
+    options: object = field(repr=False)  # they may hold a secret
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,108 @@
+"""A plug-in's module as the rest of heald sees it, once discovery has checked it.
+
+These are not frozen, as the protocols they fulfil have plain attributes; nothing changes them.
+"""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+
+from daemon.model.check import Reading, SampleSpec
+from daemon.model.remediation import Outcome
+from daemon.model.service import Service, ServiceStatus
+from daemon.model.target import Target
+from daemon.protocols import ActContext, CheckContext, ServiceManager
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class FoundCheckType:
+    """A module of checks (`daemon.protocols.CheckType`)."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+    samples: Mapping[str, SampleSpec]
+    discovers: bool
+
+    def samples_of(self, options: BaseModel) -> Mapping[str, SampleSpec]:
+        """Every sample that a check with these options may yield."""
+        offered = getattr(self.module, "samples", None)
+        return {**self.samples, **{spec.name: spec for spec in offered(options)}} if offered else self.samples
+
+    def check(self, options: Any, context: CheckContext) -> Awaitable[Sequence[Reading]]:
+        """Look once. Raises CheckError if we could not look."""
+        running: Awaitable[Sequence[Reading]] = self.module.check(options, context)
+        return running
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class FoundRemediationType:
+    """A module of remediations (`daemon.protocols.RemediationType`)."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+    asks: bool
+    harmless: bool
+
+    def resource(self, options: Any, target: Target) -> str:
+        """What will be touched: the key of all limits. Raises RemediationError."""
+        touched: str = self.module.resource(options, target)
+        return touched
+
+    def act(self, options: Any, target: Target, context: ActContext) -> Awaitable[Outcome]:
+        """Do it. Raises RemediationError."""
+        running: Awaitable[Outcome] = self.module.act(options, target, context)
+        return running
+
+    def plan(self, options: Any, target: Target, context: ActContext) -> Awaitable[str]:
+        """What `act` would do, in a sentence with counts."""
+        running: Awaitable[str] = self.module.plan(options, target, context)
+        return running
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class FoundManagerType:
+    """A module of managers (`daemon.protocols.ManagerType`)."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+
+    def bind(self, options: Any, service: Service, node: str) -> ServiceManager:
+        """The manager of one service. Raises RemediationError if it cannot be named."""
+        resource = self.module.resource(options, service, node)
+        return BoundManager(kind=self.name, resource=resource, module=self.module, options=options)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class BoundManager:
+    """Who runs one service (`daemon.protocols.ServiceManager`)."""
+
+    kind: str
+    resource: str
+    module: ModuleType
+    options: Any = field(repr=False)  # it may hold a secret
+
+    async def start(self, context: CheckContext) -> str:
+        """Start it; returns what was done, in a sentence. Raises RemediationError."""
+        done: str = await self.module.start(self.options, context)
+        return done
+
+    async def stop(self, context: CheckContext) -> str:
+        """Stop it; as `start`."""
+        done: str = await self.module.stop(self.options, context)
+        return done
+
+    async def restart(self, context: CheckContext) -> str:
+        """Restart it, or start it if it is stopped; as `start`."""
+        done: str = await self.module.restart(self.options, context)
+        return done
+
+    async def status(self, context: CheckContext) -> ServiceStatus:
+        """What its manager says of it. Raises CheckError if the manager cannot be asked."""
+        status: ServiceStatus = await self.module.status(self.options, context)
+        return status

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any
 
+from daemon.logs import log
 from daemon.protocols import Clock
 
 _CLOSE_TRIES = 3  # GeneratorExits: one for the coroutine, one for a clean-up of its own that waits, one to spare
@@ -117,9 +118,10 @@ class Drive:
         for _ in range(_CLOSE_TRIES):
             try:
                 self._coroutine.close()
-            except BaseException:  # noqa: BLE001, S112 - of one that ignores GeneratorExit; `is_over` tells
-                continue
-            break
+            except BaseException as error:  # noqa: BLE001 - a plug-in's answer to GeneratorExit; `is_over` tells if it went
+                log.debug("close_refused", f"A plug-in answered being closed by {type(error).__name__}.")
+            else:
+                break
         return self.is_over
 
     # ---- waiting ------------------------------------------------------------------------------------------------

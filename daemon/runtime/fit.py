@@ -36,12 +36,10 @@ class Fit:
         Raises:
             UnfitError: they are not what the check type promises.
         """
-        if type(returned) is not list and type(returned) is not tuple:
-            if not isinstance(returned, Sequence) or isinstance(returned, str | bytes):
-                raise UnfitError(f"it returned {_shown(returned)}, not a list of readings")
-            returned = tuple(returned)
+        if type(returned) is not list and (not isinstance(returned, Sequence) or isinstance(returned, str | bytes)):
+            raise UnfitError(f"it returned {_shown(returned)}, not a list of readings")
         count = len(returned)
-        if count > self._most:
+        if count > self._most:  # first of all, and without a look at any of them
             raise UnfitError(f"it returned {count} subjects; at most {self._most} (max_subjects)")
         if not self._discovers and count != 1:
             raise UnfitError(f"it returned {count} readings; a check that does not discover subjects returns one")

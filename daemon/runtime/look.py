@@ -6,6 +6,7 @@ Only one thing cannot be interrupted inside a process: code that never gives the
 
 import asyncio
 import errno
+import re
 from collections.abc import Awaitable, Coroutine
 from types import CoroutineType
 from typing import Any
@@ -19,6 +20,9 @@ from daemon.runtime.fit import Fit, UnfitError
 
 CANCEL_GRACE = 1.0  # seconds a cancelled plug-in may take to clean up
 LONGEST_STEP = 0.25  # seconds; more than one coalesced start (200 ms) is more than the timetable forgives
+_UNREADABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+)  # controls; lone surrogates, which no file takes as UTF-8
 _LONGEST_ERROR = 500  # characters of a sentence about a run
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}  # what this host lacks is no bug of a plug-in
 
@@ -65,7 +69,7 @@ class Looks:
 
         A plug-in that has not ended then is cancelled, may clean up for a second, and is closed. Should anything of it
         be left even so, it is abandoned, and the check is blind until that ends too: they must not pile up.
-        `Run.at` is left to whoever records the run.
+        `Run.at` of a blind run is left to whoever records it.
         """
         began = clock.steady()
         drive: Drive | None = None
@@ -82,7 +86,8 @@ class Looks:
                 if drive.is_late:
                     return self._late(check, drive, began, clock.steady(), is_look=is_look)
             readings = fit.readings(drive.value)
-            return Run(check=check.name, began=began, ended=drive.ended, readings=readings, is_look=is_look)
+            at = clock.stamp()
+            return Run(check=check.name, began=began, ended=drive.ended, readings=readings, is_look=is_look, at=at)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # whatever a plug-in raises, SystemExit too, blinds its own check only
@@ -111,7 +116,7 @@ class Looks:
 
     def _why(self, check: Check, known: _Known, error: BaseException) -> str:
         """Why a run is blind, in a sentence; a plug-in's own fault is logged too."""
-        text = " ".join(masked(_text(error)).split())
+        text = _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(masked(_text(error)).split()))
         if len(text) > _LONGEST_ERROR:
             text = f"{text[:_LONGEST_ERROR]}…"
         if isinstance(error, CheckError):

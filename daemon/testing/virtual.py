@@ -131,6 +131,17 @@ class VirtualClock:
         self._booted = self._loop.time()
 
 
+async def pass_time(seconds: float) -> None:
+    """Let so much virtual time pass: what sleeping is to a real loop, where this refuses to work.
+
+    Raises:
+        RuntimeError: the running loop is a real one.
+    """
+    if not isinstance(asyncio.get_running_loop(), VirtualLoop):
+        raise RuntimeError("only virtual time can be passed; this loop is a real one")
+    await asyncio.sleep(seconds)
+
+
 def run_virtual(
     scenario: Callable[[VirtualClock], Coroutine[Any, Any, T]], *, start: datetime = START, lasts: float = 7 * 86400.0
 ) -> T:

@@ -89,7 +89,7 @@ async def main(runs: int, ports: list[int], ca_file: str) -> None:
         ("https", http, http.Options(url=f"https://127.0.0.1:{secured}/", ca_file=ca_file)),
     ]
     for name, module, options in kinds:
-        await measure(name, lambda m=module, o=options: m.check(o, context), runs)  # type: ignore[attr-defined, misc]
+        await measure(name, lambda m=module, o=options: m.check(o, context), runs)
 
 
 if __name__ == "__main__":

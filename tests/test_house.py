@@ -254,15 +254,23 @@ def test_every_plugin_says_what_it_is(package: str, name: str) -> None:
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 
+MOST_SECONDS_OF_A_POLL = 0.1
+
+
 def sleeps(tree: ast.Module) -> Iterator[int]:
-    """Lines that wait for real time: `time.sleep` at all, any other sleep of 0.1 s or more."""
+    """Lines that let real time pass; a poll may wait a moment. What a variable holds cannot be seen here."""
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "sleep":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "asyncio.sleep", "sleep"):
             seconds = node.args[0] if node.args else None
-            is_long = (
-                isinstance(seconds, ast.Constant) and isinstance(seconds.value, int | float) and seconds.value >= 0.1
-            )
-            if ast.unparse(node.func) == "time.sleep" or is_long:
+            seconds = constants.get(seconds.id) if isinstance(seconds, ast.Name) else seconds
+            if isinstance(seconds, ast.Constant) and seconds.value >= MOST_SECONDS_OF_A_POLL:
                 yield node.lineno
 
 
@@ -270,10 +278,21 @@ def test_no_test_sleeps() -> None:
     none(f"{name}:{line}" for name, tree in trees("tests") for line in sleeps(tree))
 
 
-def test_a_sleep_would_be_found() -> None:
-    assert list(sleeps(ast.parse("import time\ntime.sleep(0.01)")))
-    assert list(sleeps(ast.parse("import asyncio\nasync def f():\n    await asyncio.sleep(1)")))
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.sleep(0.1)",
+        "import time\nPAUSE = 2\ntime.sleep(PAUSE)",
+        "import asyncio\nasync def f():\n    await asyncio.sleep(1)",
+    ],
+)
+def test_a_sleep_would_be_found(source: str) -> None:
+    assert list(sleeps(ast.parse(source)))
+
+
+def test_a_poll_may_wait_a_moment() -> None:
     assert not list(sleeps(ast.parse("import asyncio\nasync def f():\n    await asyncio.sleep(0.01)")))
+    assert not list(sleeps(ast.parse("import time\nPOLL = 0.02\ntime.sleep(POLL)")))
 
 
 # ---- imports --------------------------------------------------------------------------------------------------------

@@ -74,8 +74,7 @@ def ask(
         RefusedError: the daemon said no.
     """
     path = _find(state_dir)
-    seconds = ANSWER_SECONDS if seconds is None else seconds
-    connection = _Connection(path, seconds)
+    connection = _Connection(path, seconds := ANSWER_SECONDS if seconds is None else seconds)
     try:
         text = json.dumps(body or {}) if method == "POST" else None
         connection.request(method, target, body=text, headers={"Content-Type": "application/json"})

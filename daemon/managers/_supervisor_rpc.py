@@ -5,7 +5,7 @@ Source: https://supervisord.org/api.html; fault codes from supervisor/xmlrpc.py.
 
 import base64
 import re
-import xmlrpc.client  # nosec B411 - of a bounded answer without DOCTYPE, so that no entity expands
+import xmlrpc.client  # of a bounded answer without DOCTYPE, so that no entity expands
 from types import TracebackType
 from typing import Any, Self
 from xml.parsers.expat import ExpatError

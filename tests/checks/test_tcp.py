@@ -141,7 +141,7 @@ async def test_a_port_whose_queue_is_full_is_a_timeout_while_connecting() -> Non
 
 async def test_a_peer_that_does_not_read_is_a_timeout_while_sending() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.transport.pause_reading()
         await asyncio.Event().wait()
 
     async with serving(talk) as port:

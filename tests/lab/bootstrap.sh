@@ -5,14 +5,12 @@ set -euo pipefail
 
 packages=(
   ca-certificates # TLS to a package index; tests make certificates of their own
-  iproute2        # `ip`: faults in a network namespace
-  iptables        # silent (DROP) and refusing (REJECT) peers in a network namespace
-  libfaketime     # jumps of a real daemon's wall clock
+  iproute2        # `ip`: a network without a route
   nginx-light     # a real web server to check over HTTP
-  procps          # `ps`: what is left after a daemon or a conductor ended
+  mount           # a full disk
   prometheus      # promtool judges the metrics page
   systemd         # systemd-analyze judges the unit file
-  util-linux      # unshare, setpriv, flock
+  util-linux      # unshare and setpriv: a network and mounts of their own, a user who may not write
 )
 
 wanted=$(printf '%s\n' "${packages[@]}" | sort -u)

@@ -114,7 +114,7 @@ class Assembly:
         bindings = self._bindings
         keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
         try:
-            remembered = await self.store.remembered(longest=bindings.longest_window())
+            remembered = await self.store.remembered(longest=bindings.longest_window)
             history = await self.store.history(keep) if keep else {}
         except StoreError as error:
             log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")

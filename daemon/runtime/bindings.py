@@ -1,6 +1,7 @@
 """A linked configuration as the pipeline needs it: by check, every rule that judges it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from daemon.config.setup import Setup
 from daemon.engine.condition import Condition
@@ -108,6 +109,7 @@ class Bindings:
                 return limit
         return DEFAULT_LIMIT
 
+    @cached_property
     def longest_window(self) -> float:
         """The longest window of any limit, in seconds."""
         limits = [*self.setup.settings.budget, *DEFAULT_LIMIT]

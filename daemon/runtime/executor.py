@@ -128,7 +128,7 @@ class Executor:
                 attempt,
                 rows,
                 lambda counted: self._healing.permits(proposal, counted),
-                longest=self._bindings.longest_window(),
+                longest=self._bindings.longest_window,
             )
         except StoreError as error:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=f"the claim could not be written: {error}")

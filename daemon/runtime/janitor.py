@@ -44,12 +44,12 @@ class Janitor:
         self._circumstances.watch_clock()
         self._say_pause(self._circumstances.watch_pause())
         relapse = {name: rule.relapse for name, rule in self._bindings.rules.items()}
-        self._board.forget(self._clock.stamp(), longest=self._bindings.longest_window(), relapse=relapse)
+        self._board.forget(self._clock.stamp(), longest=self._bindings.longest_window, relapse=relapse)
         measured = self._board.take_measured()
         if measured and self._store.is_writable:
             self._store.submit(*measured)
         if self._rounds % _TRIM_EVERY == 0 and self._store.is_writable:
-            await self._store.trim(longest=self._bindings.longest_window())
+            await self._store.trim(longest=self._bindings.longest_window)
 
     def _say_pause(self, why: str | None) -> None:
         if why is not None and self._paused is None:

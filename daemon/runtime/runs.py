@@ -74,9 +74,11 @@ class Runs:
         if counts is not None:
             result = RunResult.OK if run.error is None else RunResult.TIMEOUT if run.timed_out else RunResult.BLIND
             counts.observe(result, run.ended - run.began)
+        if run.at is None:
+            run = replace(run, at=self._clock.stamp())
         at = run.at or self._clock.stamp()
         if run.check in self._setup.checks:
-            self.newest[run.check] = run = replace(run, at=at)
+            self.newest[run.check] = run
         if run.error is not None:
             rows = [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
         else:

@@ -88,7 +88,7 @@ class Aftercare:
             rule=attempt.rule,
             resource=attempt.resource,
         )
-        self.plan_looks(self._board.watches[attempt.id])
+        self._plan(self._board.watches[attempt.id])
 
     def settle(self, watch: Watch, ended: float) -> None:
         """Wait for the effect to take hold, then verify; `ended` is the effect's end in steady seconds."""
@@ -98,17 +98,24 @@ class Aftercare:
             now, until = self._clock.stamp(), ended + watch.attempt.settle
             floor = replace(now, boottime=until, wall=now.wall + until - now.boottime)
             self._board.put_ladder(replace(ladder, floor=floor))
-        self.plan_looks(watch)
+        self._plan(watch)
 
-    def plan_looks(self, watch: Watch) -> None:
-        """Make the members' checks due at settle's end and at the deadline, and look after those that never run."""
+    def _plan(self, watch: Watch) -> None:
+        """Make the members' checks due when settle ends; the rest follows from their runs."""
         if self.timetable is None or watch.settled is None:
             return
         for check in {check for check, _ in watch.members}:
-            if self._clock.steady() < watch.settled and not watch.attempt.would:
-                self.timetable.due(check, watch.settled)
-            self.timetable.due(check, watch.deadline)
+            if not watch.attempt.would:
+                self.timetable.due(check, max(watch.settled, self._clock.steady()))
         self.timetable.call_at(watch.settled, self.release_empty)
+        self._plan_deadline(watch)
+
+    def _plan_deadline(self, watch: Watch) -> None:
+        """Make the members' checks due at the deadline, and look after those that never run."""
+        if self.timetable is None:
+            return
+        for check in {check for check, _ in watch.members}:
+            self.timetable.due(check, watch.deadline)
         self.timetable.call_at(gives_up(watch), lambda: self._expire(watch.attempt.id))
 
     def _expire(self, attempt_id: str) -> None:
@@ -130,8 +137,8 @@ class Aftercare:
         found = result(after, at)
         if found is not None:
             self._release(after, found)
-        elif after.deadline != watch.deadline:
-            self.plan_looks(after)
+        elif after.deadline != watch.deadline and not after.is_clear:  # while it is clear the deadline stands still
+            self._plan_deadline(after)
 
     def left(self, incident: Incident) -> None:
         """An incident vanished or was withdrawn: it leaves every verification."""

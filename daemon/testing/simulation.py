@@ -132,13 +132,13 @@ class Simulation:
 
     def crash(self, down: float = 0.0) -> None:
         """kill -9, and start again `down` seconds later: memory is gone, effects under way are lost."""
-        self.ask(self.store.abandon())
+        self._die()
         self.clock.move(self.clock.steady() + down)
         self._start(self.setup)
 
     def reboot(self, down: float = 60.0, *, clock: float = 0.0, synchronised: bool = True) -> None:
         """The host goes down; its wall clock comes up so many seconds off."""
-        self.ask(self.store.abandon())
+        self._die()
         elapsed = self.now + down
         self.clock.reboot(down)
         self.clock.wall_offset += clock
@@ -146,20 +146,22 @@ class Simulation:
         self._zero = -elapsed
         self._start(self.setup)
 
+    def _die(self) -> None:
+        self.store.submit(*self.assembly.board.take_measured())  # the last batch was written just before
+        self.ask(self.store.abandon())
+
     def reload(self, setup: Setup) -> None:
         """Swap the configuration."""
         self.setup = setup
         self.assembly.replace(setup)
-        known = {name for _, name in self._due}
-        for name in setup.checks.keys() - known:
-            heapq.heappush(self._due, (self.clock.steady(), name))
+        self._due = {name: self._due.get(name, self.clock.steady()) for name in setup.checks}
 
     def _start(self, setup: Setup) -> None:
-        self._due = [(self.clock.steady(), name) for name in setup.checks]
+        self._due = dict.fromkeys(setup.checks, self.clock.steady())  # by check: its next regular run, steady seconds
+        self._intervals = {name: check.every for name, check in setup.checks.items()}
         self._looks: list[tuple[float, str]] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._effects: list[tuple[float, int, str, Effect]] = []
-        heapq.heapify(self._due)
         self.store = self.ask(Store.open(self._directory, self.clock, threaded=False))
         self.assembly = Assembly(
             setup,
@@ -182,14 +184,17 @@ class Simulation:
         self.clock.move(until + self._zero)
 
     def _next(self) -> float | None:
-        queues: list[list[Any]] = [self._due, self._looks, self._timers, self._effects]
+        queues: list[list[Any]] = [self._looks, self._timers, self._effects]
         found = [queue[0][0] - self._zero for queue in queues if queue]
+        found += [at - self._zero for at in self._due.values()]
         found += [self._events[0][0]] if self._events else []
         return min(found, default=None)
 
     def _instant(self) -> None:
         while self._events and self._events[0][0] <= self.now:
             heapq.heappop(self._events)[2]()
+        self.assembly.circumstances.watch_clock()  # the janitor's part
+        self.assembly.circumstances.watch_pause()
         steady = self.clock.steady()
         while self._effects and self._effects[0][0] <= steady:
             self._end(*heapq.heappop(self._effects)[2:])
@@ -197,26 +202,28 @@ class Simulation:
             heapq.heappop(self._timers)[2]()
         self._run_checks(steady)
         self.assembly.runs.flush()
-        for proposal in self.assembly.healing.drain():
-            if self.assembly.healing.weigh(proposal):
-                self._heal(proposal)
+        healing = self.assembly.healing
+        for proposal in [it for it in healing.drain() if healing.weigh(it)]:
+            self._heal(proposal)
             self.assembly.runs.flush()
+        self.assembly.runs.flush()
 
     def _run_checks(self, steady: float) -> None:
-        regular = {name for _, name in self._popped(self._due, steady)}
-        extra = {name for _, name in self._popped(self._looks, steady)}
+        extra: set[str] = set()
+        while self._looks and self._looks[0][0] <= steady:
+            extra.add(heapq.heappop(self._looks)[1])
         for name, check in list(self.setup.checks.items()):
-            if name in regular or name in extra:
+            is_regular = self._due[name] <= steady
+            if is_regular or name in extra:
                 self.assembly.runs.take(self._run(check))
-            if name in regular:
-                heapq.heappush(self._due, (steady + self.assembly.pipeline.interval(check), name))
+                self._plan(check, steady, is_regular=is_regular)
 
-    @staticmethod
-    def _popped(queue: list[tuple[float, str]], steady: float) -> list[tuple[float, str]]:
-        found = []
-        while queue and queue[0][0] <= steady:
-            found.append(heapq.heappop(queue))
-        return found
+    def _plan(self, check: Check, steady: float, *, is_regular: bool) -> None:
+        """Find a check's next regular run as the scheduler does: a new interval begins with the run that brought it."""
+        interval = self.assembly.pipeline.interval(check)
+        if is_regular or interval != self._intervals.get(check.name):
+            self._due[check.name] = steady + interval
+        self._intervals[check.name] = interval
 
     def _run(self, check: Check, *, is_look: bool = False) -> Run:
         seen, now = self._see(check.name, is_look), self.clock.steady()

@@ -223,7 +223,7 @@ class Aftercare:
         ladder = replace(ladder, last_incident=incident)
         if not any(True for _ in self._board.open_incidents(key)):
             self._holds.end(key)
-            ladder = replace(ladder, closed=at, hold=None, held_for=0.0, waiting_since=None)
+            ladder = replace(ladder, closed=at, exhausted=False, hold=None, held_for=0.0, waiting_since=None)
         self._board.put_ladder(ladder)
 
     def recovering(self, key: LadderKey) -> None:

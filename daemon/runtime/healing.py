@@ -11,7 +11,7 @@ from daemon.engine.verification import Watch, settling
 from daemon.errors import RemediationError
 from daemon.logs import log
 from daemon.model.check import Run
-from daemon.model.incident import Hold, HoldReason
+from daemon.model.incident import Hold, HoldReason, IncidentState
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.model.rule import Verdict
 from daemon.model.settings import Mode
@@ -44,7 +44,7 @@ class Healing:
         self._circumstances = circumstances
         self._clock = clock
         self._queue: dict[LadderKey, Proposal] = {}
-        self._reserved: dict[str, LadderKey] = {}  # resources in their second look: the ladder that proposed
+        self._reserved: dict[tuple[str, bool], LadderKey] = {}  # resources (and: only would be) in their second look
         self._looking: set[LadderKey] = set()
         self._looks: dict[TrackKey, tuple[Verdict, Run]] = {}
 
@@ -55,23 +55,24 @@ class Healing:
         self._queue.clear()
         if went_to_act:
             self.forget_would()
+            for key in list(self._board.ladders):
+                self._anew(key)
 
     def forget_would(self, *, allowed: frozenset[str] | None = None) -> None:
-        """Going from observe to act: ladders and would-be counts start anew; `allowed` names those that may act now."""
+        """Would-be counts, and the ladders that have some, start anew; `allowed` names those that may act now."""
         for attempt in list(self._board.attempts.values()):
             if attempt.would and not attempt.void and (allowed is None or attempt.remediation in allowed):
                 self._board.watches.pop(attempt.id, None)
                 released = attempt.released or self._clock.stamp()
                 self._board.put_attempt(replace(attempt, void=True, released=released))
                 self._anew((attempt.rule, attempt.ladder))
-        for key, ladder in list(self._board.ladders.items()):
-            if ladder.would and allowed is None:
-                self._anew(key)
 
     def _anew(self, key: LadderKey) -> None:
+        """Begin a ladder anew; a real attempt under way goes on."""
         ladder = self._board.ladders.get(key)
-        if ladder is not None and ladder.would:
-            self._board.put_ladder(replace(ladders.anew(ladder), attempt=None, closed=ladder.closed))
+        if ladder is not None:
+            attempt = ladder.attempt if ladder.attempt in self._board.watches else None
+            self._board.put_ladder(replace(ladders.anew(ladder), attempt=attempt, closed=ladder.closed))
 
     def retry(self, key: LadderKey) -> None:
         """Somebody said `heald retry`: the ladder starts anew, and people need not be told any more."""
@@ -141,7 +142,8 @@ class Healing:
             return True
         root, well_since = self._health.upstream_well_since(binding.check.service)
         counted = min(track.counted, max(0.0, run.ended - well_since))
-        needed = max(binding.timing.for_seconds, self._bindings.root_settle(root) if root else 0.0)
+        roots = (root,) if root else binding.upstream  # after a restart nobody knows which was sick: the longest holds
+        needed = max(binding.timing.for_seconds, *(self._bindings.root_settle(it) for it in roots), 0.0)
         if counted < needed:
             self._board.put_track(replace(track, counted=counted), is_change=False)
             return False
@@ -177,7 +179,11 @@ class Healing:
             attempts=list(self._board.attempts.values()),
             watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
             would_watches={watch.attempt.resource: watch for watch in watches if watch.attempt.would},
-            reserved={name: key[0] for name, key in self._reserved.items() if key != key_of(proposal)},
+            reserved={
+                name: key[0]
+                for (name, would), key in self._reserved.items()
+                if key != key_of(proposal) and (proposal.would or not would)
+            },
             manager_busy=manager_busy,
             upstream_sick={proposal.service: sick} if proposal.service and sick else {},
         )
@@ -185,15 +191,15 @@ class Healing:
     def weigh(self, proposal: Proposal) -> bool:
         """Ask the guards; true if the proposal goes on to its second look. Its resource is then reserved."""
         key = key_of(proposal)
-        if proposal.incident not in self._board.incidents or key in self._looking:
+        incident = self._board.incidents.get(proposal.incident)
+        if incident is None or incident.state is not IncidentState.FIRING or key in self._looking:
             return False
         hold, goes_on = decide(proposal, self.facts(proposal))
         if hold is not None:
             self._holds.put(proposal, hold)
         if goes_on:
             self._looking.add(key)
-            if not proposal.would:
-                self._reserved.setdefault(proposal.resource, key)
+            self._reserved.setdefault((proposal.resource, proposal.would), key)
         return goes_on
 
     def looked(self, rule: str, run: Run, subject: str, verdict: Verdict) -> None:
@@ -205,8 +211,9 @@ class Healing:
         """Ask the guards again with what the second look found; claim the attempt if none holds."""
         key = key_of(proposal)
         self._looking.discard(key)
-        if self._reserved.get(proposal.resource) == key:
-            del self._reserved[proposal.resource]
+        place = (proposal.resource, proposal.would)
+        if self._reserved.get(place) == key:
+            del self._reserved[place]
         verdict, run = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), (None, None))
         ladder = self._board.ladders.get(key)
         if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:

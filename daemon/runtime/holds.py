@@ -30,7 +30,8 @@ class Holds:
         key, now = key_of(proposal), self._clock.stamp()
         ladder = self._board.ladders[key]
         held_for, since = ladder.held_for, self._held_at.get(key)
-        if since is not None and ladder.hold is not None and ladder.hold not in NOT_ESCALATED:
+        told = [it for it in self._firing(key) if not self._is_muted(it)]
+        if since is not None and told and ladder.hold is not None and ladder.hold not in NOT_ESCALATED:
             held_for += now.boottime - since
         self._held_at[key] = now.boottime
         is_change = ladder.hold is not hold.reason
@@ -40,6 +41,9 @@ class Holds:
         )
         if is_change:
             self._record(proposal, hold)
+        for incident in self._firing(key):
+            if incident.hold is not hold.reason:
+                self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
         if hold.reason is HoldReason.UPSTREAM:
             self._mute(key)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
@@ -64,8 +68,6 @@ class Holds:
                 at=self._clock.stamp(),
             )
         )
-        for incident in self._firing(key_of(proposal)):
-            self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
         self._metrics.held(proposal.rule.name, hold.reason)
         log.info(
             "held",
@@ -82,15 +84,21 @@ class Holds:
             if track is not None and not track.muted:
                 self._board.put_track(replace(track, muted=True, counted=0.0), is_change=True)
 
+    def _is_muted(self, incident: Incident) -> bool:
+        """Whether people are not told of an incident yet, as it opened or was held under a sick upstream."""
+        track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
+        return track is not None and track.muted
+
     def _firing(self, key: LadderKey) -> list[Incident]:
         return [it for it in self._board.open_incidents(key) if it.state is IncidentState.FIRING]
 
     def hand_over(self, key: LadderKey, reason: HoldReason, sentence: str) -> None:
         """Tell people, once per incident; `exhausted` is told even if something else was told before."""
         for incident in self._firing(key):
-            if incident.handed_over is not None and (
-                reason is not HoldReason.EXHAUSTED or incident.handed_over is reason
-            ):
+            is_told = incident.handed_over is not None
+            if is_told and (reason is not HoldReason.EXHAUSTED or incident.handed_over is reason):
+                continue
+            if self._is_muted(incident):
                 continue
             self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
             log.error(

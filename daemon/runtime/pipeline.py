@@ -202,7 +202,10 @@ class Pipeline:
                 if self._bindings.rules.get(watch.rule.name) is watch.rule:
                     said[check, name] = words.get((watch.rule.name, name), Verdict.UNKNOWN)
                 else:
-                    said[check, name] = by_copy(watch.rule, run, name, self._observations, watch.settled)
+                    is_open = watch.members[check, name] in self._board.incidents
+                    said[check, name] = by_copy(
+                        watch.rule, run, name, self._observations, watch.settled, knows_breach=is_open
+                    )
             if said:
                 self._aftercare.heard(watch, said, run.ended)
 

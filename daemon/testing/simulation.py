@@ -88,6 +88,7 @@ class Simulation:
     ) -> None:
         self.clock = SimulatedClock(start)
         self.setup = setup
+        self._due: dict[str, float]
         self._zero = self.clock.steady()
         self._directory = directory
         self._see = see

@@ -123,7 +123,7 @@ def _try_resources(
             resource(step.options, target)
         except HealdError as error:
             said = linking.reader.without_secrets(str(error), node)
-            linking.add(node.key, path, f"{said}; name who runs it, or take another step")
+            linking.add(node.key, path, f"{said}, so that this step could never act")
             return
         except Exception as error:  # noqa: BLE001 - a plug-in's own fault is an error of the step, not of the loader
             linking.add(node.key, path, f"{step.remediation} cannot say what it would touch: {type(error).__name__}")

@@ -15,8 +15,9 @@ def source_index(source: str, style: str | None, value: str, offset: int) -> int
     if style == ">":
         header = _BREAK.search(source)
         start = header.end() if header else len(source)
-        start += len(source[start:]) - len(source[start:].lstrip(" \r\n"))
-        return start + _folded(source[start:], None, offset)
+        body = source[start:].lstrip(" \r\n")
+        blank = len(_BREAK.findall(source[start : len(source) - len(body)]))  # each is a break of the value
+        return len(source) - len(body) + _folded(body, None, max(0, offset - blank))
     if style in ("'", '"'):
         return 1 + _folded(source[1:], style, offset)
     return _folded(source, None, offset)

@@ -78,6 +78,12 @@ def _url(value: str) -> str:
     return value
 
 
+def _condition(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("a condition is a text such as up == 0; put it in quotes if YAML takes it for something else")
+    return value
+
+
 Wait = Annotated[Duration, AfterValidator(_wait)]
 """A duration that may be 0s."""
 Interval = Annotated[Duration, AfterValidator(_wait), AfterValidator(_interval)]
@@ -89,6 +95,8 @@ Limits = Annotated[
 """Most attempts in each window, all at once."""
 Cooldown = Annotated[tuple[float, float], BeforeValidator(_cooldown)]
 """Least and most quiet time after an attempt, in seconds."""
+ConditionText = Annotated[str, BeforeValidator(_condition)]
+"""A condition, which is compiled once the checks are known."""
 Url = Annotated[str, AfterValidator(_url)]
 """An address for people."""
 Labels = dict[str, str]
@@ -145,8 +153,10 @@ class RuleKeys(OptionsModel):
 
     check: str | None = Field(default=None, description="The check that it judges.")
     checks: Any = Field(default=None, description="Several checks: a list, or {labels: {NAME: VALUE}}.")
-    when: str = Field(description="A condition such as up == 0.")
-    clear_when: str | None = Field(default=None, description="A condition that replaces not breached for leaving.")
+    when: ConditionText = Field(description="A condition such as up == 0.")
+    clear_when: ConditionText | None = Field(
+        default=None, description="A condition that replaces not breached for leaving."
+    )
     for_: Wait | None = Field(default=None, alias="for", description="Breached for so long before it fires.")
     clear_for: Wait = Field(default=0.0, description="Clear for so long before it resolves.")
     severity: Literal["P0", "P1", "P2", "P3"] = Field(default="P2", description="P0 now to P3 within a day.")

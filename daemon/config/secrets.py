@@ -134,9 +134,10 @@ def _read_file(reference: str, path: Path) -> str:
     """A file's text without the line break at its end. Raises ValueError without a part of the text."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block for ever
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ValueError(f"{reference}: this is no regular file")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(f"{reference}: this is no regular file")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise ValueError(f"{reference}: there is no such file") from None

@@ -95,6 +95,8 @@ def hint(node: Node, wanted: str, *, is_secret: bool) -> str:
         return f"; write [{node.text}]"
     if "number" in wanted and node.style in ("'", '"') and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", node.text):
         return f"; write {node.text} without quotes"
+    if "number" in wanted and re.fullmatch(r"[0-9]+(_[0-9]+)+", node.text):
+        return f"; write {node.text.replace('_', '')}"
     return ""
 
 

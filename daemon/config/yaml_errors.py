@@ -33,7 +33,12 @@ _WORDS = {
     "found incompatible YAML document": "the %YAML line names an unknown version; leave it out",
 }
 _AT_CONTEXT = frozenset(
-    {"found unexpected end of stream", "did not find expected ',' or ']'", "did not find expected ',' or '}'"}
+    {
+        "found unexpected end of stream",
+        "could not find expected ':'",
+        "did not find expected ',' or ']'",
+        "did not find expected ',' or '}'",
+    }
 )
 """Problems whose place is where the thing began, not where the parser gave up."""
 

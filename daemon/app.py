@@ -5,7 +5,6 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Never
 
@@ -14,6 +13,7 @@ from daemon.api.control import ControlServer, ControlSocketError
 from daemon.api.server import ListenError, PageServer
 from daemon.clock import SystemClock
 from daemon.config.load import load
+from daemon.config.overrides import Overrides
 from daemon.config.problems import ConfigError
 from daemon.config.setup import Setup
 from daemon.control import Desk
@@ -39,7 +39,7 @@ class _End(Exception):  # noqa: N818 - the wish to end or to start anew, raised 
 def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str | None, mode: str | None) -> int:
     """Run the daemon until it is told to stop; returns its exit code."""
     form = configure()
-    overrides = _Overrides(listen=listen, mode=mode)
+    overrides = Overrides(listen=listen, mode=mode)
     try:
         setup = overrides.apply(load(config))
     except ConfigError as error:
@@ -69,26 +69,7 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-class _Overrides:
-    """What the command line says instead of the file, now and after every reload."""
-
-    def __init__(self, *, listen: str | None, mode: str | None) -> None:
-        self._listen = listen
-        self._mode = mode
-
-    def apply(self, setup: Setup) -> Setup:
-        """The configuration as it is used. The mode may only be lowered."""
-        settings = setup.settings
-        if self._listen is not None:
-            settings = replace(settings, listen=self._listen)
-        if self._mode == Mode.OBSERVE:
-            settings = replace(settings, mode=Mode.OBSERVE)
-        elif self._mode == Mode.ACT and settings.mode is Mode.OBSERVE:
-            log.warning("mode_not_raised", "The file says observe, and --mode may only lower it: heald observes.")
-        return replace(setup, settings=settings)
-
-
-async def _serve(setup: Setup, overrides: _Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form) -> int:
+async def _serve(setup: Setup, overrides: Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form) -> int:
     clock = SystemClock()
     store = await Store.open(state_dir, clock)
     try:
@@ -105,7 +86,7 @@ class Daemon:
     def __init__(
         self,
         setup: Setup,
-        overrides: _Overrides,
+        overrides: Overrides,
         *,
         store: Store,
         clock: SystemClock,
@@ -162,6 +143,7 @@ class Daemon:
         self._greet(address, on_terminal=on_terminal)
         try:
             while await self._live():
+                await self._assembly.scheduler.drain(0.0)
                 self._assembly = self._assemble(self._assembly.setup)
         finally:
             self._not_ready = "heald is stopping"

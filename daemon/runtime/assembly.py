@@ -49,50 +49,14 @@ class Assembly:
     ) -> None:
         self.setup, self.store, self.metrics = setup, store, metrics
         self._clock, self._node = clock, node
-        bindings = self._bindings = Bindings(setup, node)
-        board = self.board = Board()
-        self.circumstances = Circumstances(clock, setup.settings, pause_file)
-        self.circumstances.wait_for_clear(bindings.pairs)
-        self.circumstances.store_why = self._store_why
-        health = Health(bindings, board)
-        holds = self._holds = Holds(board, clock, metrics)
-        self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
-        self.healing = Healing(
-            bindings, board=board, health=health, holds=holds, circumstances=self.circumstances, clock=clock
-        )
+        self._bindings = Bindings(setup, node)
+        self.board = Board()
         self.observations = Observations()
-        self.pipeline = Pipeline(
-            bindings,
-            board=board,
-            observations=self.observations,
-            circumstances=self.circumstances,
-            health=health,
-            healing=self.healing,
-            aftercare=self.aftercare,
-            clock=clock,
-            metrics=metrics,
-        )
-        self.runs = Runs(
-            setup,
-            pipeline=self.pipeline,
-            healing=self.healing,
-            board=board,
-            store=store,
-            metrics=metrics,
-            clock=clock,
-            node=node,
-        )
-        self.executor = Executor(
-            bindings,
-            board=board,
-            healing=self.healing,
-            aftercare=self.aftercare,
-            runs=self.runs,
-            store=store,
-            clock=clock,
-            node=node,
-        )
-        self.janitor = Janitor(bindings, board=board, circumstances=self.circumstances, store=store, clock=clock)
+        self.circumstances = Circumstances(clock, setup.settings, pause_file)
+        self.circumstances.wait_for_clear(self._bindings.pairs)
+        self.circumstances.store_why = self._store_why
+        self._wire_judges()
+        self._wire_carriers()
         self.scheduler = Scheduler(
             clock=clock,
             start_run=self.runs.start,
@@ -106,6 +70,50 @@ class Assembly:
         self.aftercare.timetable = self.scheduler
         self.scheduler.replace(setup.checks)
         metrics.read_from(self.sources())
+
+    def _wire_judges(self) -> None:
+        """What decides; nothing of it waits."""
+        bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
+        around = self.circumstances
+        health, holds = Health(bindings, board), Holds(board, clock, metrics)
+        self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
+        self.healing = Healing(bindings, board=board, health=health, holds=holds, circumstances=around, clock=clock)
+        self.pipeline = Pipeline(
+            bindings,
+            board=board,
+            observations=self.observations,
+            circumstances=around,
+            health=health,
+            healing=self.healing,
+            aftercare=self.aftercare,
+            clock=clock,
+            metrics=metrics,
+        )
+
+    def _wire_carriers(self) -> None:
+        """What waits for checks, remediations and the store."""
+        bindings, board, clock, store = self._bindings, self.board, self._clock, self.store
+        self.runs = Runs(
+            self.setup,
+            pipeline=self.pipeline,
+            healing=self.healing,
+            board=board,
+            store=store,
+            metrics=self.metrics,
+            clock=clock,
+            node=self._node,
+        )
+        self.executor = Executor(
+            bindings,
+            board=board,
+            healing=self.healing,
+            aftercare=self.aftercare,
+            runs=self.runs,
+            store=store,
+            clock=clock,
+            node=self._node,
+        )
+        self.janitor = Janitor(bindings, board=board, circumstances=self.circumstances, store=store, clock=clock)
 
     # ---- start, reload, stop ------------------------------------------------------------------------------------
 
@@ -147,6 +155,7 @@ class Assembly:
         self.executor.replace(bindings)
         self.janitor.replace(bindings)
         self.runs.replace(setup)
+        self.scheduler.concurrency = setup.settings.concurrency
         self.scheduler.replace(setup.checks)
         self.runs.flush()
 

@@ -127,7 +127,7 @@ class Executor:
             hold = await self._store.claim(
                 attempt,
                 rows,
-                lambda counted: self._healing.permits(proposal, counted),
+                lambda counted: self._healing.claims.permits(proposal, counted),
                 longest=self._bindings.longest_window,
             )
         except StoreError as error:
@@ -135,7 +135,7 @@ class Executor:
         if hold is None:
             return True
         self._store.submit(*rows)
-        self._healing.unclaim(proposal, attempt, hold)
+        self._healing.claims.take_back(proposal, attempt, hold)
         self._runs.flush()
         return False
 

@@ -1,18 +1,15 @@
 """From a breach to a claim: proposals, guards, holds, the second look. Nothing here waits."""
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 
 from daemon.engine import ladder as ladders
 from daemon.engine.counting import steady_of
-from daemon.engine.guards import Facts, Proposal, decide, over_limit
-from daemon.engine.verification import Watch, settling
+from daemon.engine.guards import Facts, Proposal, decide
 from daemon.errors import RemediationError
 from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import Hold, HoldReason, IncidentState
-from daemon.model.remediation import Attempt, AttemptState
+from daemon.model.remediation import Attempt
 from daemon.model.rule import Verdict
 from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
@@ -20,6 +17,7 @@ from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board, LadderKey, TrackKey
 from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.claims import Claims
 from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds, key_of
 
@@ -41,6 +39,7 @@ class Healing:
         self._board = board
         self._health = health
         self._holds = holds
+        self.claims = Claims(bindings, board=board, holds=holds, clock=clock)
         self._circumstances = circumstances
         self._clock = clock
         self._queue: dict[LadderKey, Proposal] = {}
@@ -52,6 +51,7 @@ class Healing:
         """Go on with another configuration: what was proposed under the old one is proposed anew from the next run."""
         went_to_act = bindings.setup.settings.mode is Mode.ACT and self._bindings.setup.settings.mode is not Mode.ACT
         self._bindings = bindings
+        self.claims.replace(bindings)
         self._queue.clear()
         if went_to_act:
             self.forget_would()
@@ -225,7 +225,7 @@ class Healing:
             hold = hold if hold is not None or manager is None else manager
             if hold is not None:
                 self._holds.put(proposal, hold)
-            return self._claim(proposal) if goes_on and manager is None else None
+            return self.claims.make(proposal) if goes_on and manager is None else None
         if verdict is Verdict.CLEAR:
             self._board.put_ladder(ladders.found_clear(ladder))
             sentence = "it was clear when heald looked again, just before acting"
@@ -235,64 +235,3 @@ class Healing:
             why = (run.error if run else None) or "the second look found no value"
             self._holds.put(proposal, Hold(reason=HoldReason.BLIND_NOW, sentence=f"heald could not look again: {why}"))
         return None
-
-    # ---- claim --------------------------------------------------------------------------------------------------
-
-    def _claim(self, proposal: Proposal) -> Attempt:
-        """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
-        board, now, step = self._board, self._clock.stamp(), proposal.step
-        key = key_of(proposal)
-        joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
-        try_number = ladders.spent(proposal.ladder, proposal.rule.steps, proposal.index) + 1
-        others = [incident for incident in joined.values() if incident != proposal.incident]
-        attempt = Attempt(
-            id=f"{int(now.wall * 1000):013d}-{secrets.token_hex(3)}",
-            rule=proposal.rule.name,
-            resource=proposal.resource,
-            ladder=key[1],
-            remediation=step.remediation,
-            step=step.key,
-            try_number=try_number,
-            incidents=(proposal.incident, *others),
-            claimed=now,
-            timeout=step.timeout,
-            settle=step.settle,
-            verify=step.verify,
-            cooldown=ladders.cooldown_of(step, try_number),
-            state=AttemptState.WOULD if proposal.would else AttemptState.RUNNING,
-            ended=now if proposal.would else None,
-            summary="nothing was done: heald only observes here" if proposal.would else "",
-            would=proposal.would,
-        )
-        checks = self._bindings.setup.checks
-        watch = Watch(
-            attempt=attempt,
-            rule=proposal.rule,
-            members=joined,
-            every=max(checks[check].every for check, _ in joined),
-        )
-        board.watches[attempt.id] = settling(watch, now.boottime) if proposal.would else watch
-        board.put_attempt(attempt)
-        board.put_ladder(
-            ladders.claimed(proposal.ladder, proposal.rule, proposal.index, attempt.id, would=proposal.would)
-        )
-        if not proposal.would:
-            self._holds.end(key)
-        return attempt
-
-    def permits(self, proposal: Proposal, attempts: Sequence[Attempt]) -> Hold | None:
-        """What the limits say of the store's own rows, asked within the claim's transaction."""
-        now = self._clock.stamp()
-        return over_limit(proposal, Facts(now=now, settings=self._bindings.setup.settings, attempts=attempts))
-
-    def unclaim(self, proposal: Proposal, attempt: Attempt, hold: Hold) -> None:
-        """Take a claim back that the store did not commit: nothing was done, no try was spent."""
-        board, key = self._board, key_of(proposal)
-        board.watches.pop(attempt.id, None)
-        board.attempts.pop(attempt.id, None)
-        before, ladder = proposal.ladder, board.ladders.get(key)
-        if ladder is not None and ladder.attempt == attempt.id:
-            board.put_ladder(
-                replace(ladder, attempt=None, step=before.step, nth=before.nth, tries=before.tries, would=before.would)
-            )
-            self._holds.put(proposal, hold)

@@ -248,11 +248,11 @@ class Simulation:
         rows = [row for row in self.assembly.board.take_rows() if getattr(row, "id", None) != attempt.id]
         healing = self.assembly.healing
         try:
-            hold = self.ask(self.store.claim(attempt, rows, lambda counted: healing.permits(proposal, counted)))
+            hold = self.ask(self.store.claim(attempt, rows, lambda counted: healing.claims.permits(proposal, counted)))
         except StoreError as error:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=str(error))
         if hold is not None:
-            healing.unclaim(proposal, attempt, hold)
+            healing.claims.take_back(proposal, attempt, hold)
             return
         effect = self._effect(attempt)
         takes = min(effect.takes, attempt.timeout)

@@ -1,0 +1,86 @@
+"""The claim of an attempt: on the board first, then in the store, and taken back if the store does not commit it."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from daemon.engine import ladder as ladders
+from daemon.engine.guards import Facts, Proposal, over_limit
+from daemon.engine.verification import Watch, settling
+from daemon.model.incident import Hold
+from daemon.model.remediation import Attempt, AttemptState
+from daemon.protocols import Clock
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.holds import Holds, key_of
+
+
+class Claims:
+    """Attempts as they are claimed."""
+
+    def __init__(self, bindings: Bindings, *, board: Board, holds: Holds, clock: Clock) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._holds = holds
+        self._clock = clock
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration."""
+        self._bindings = bindings
+
+    def make(self, proposal: Proposal) -> Attempt:
+        """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
+        board, key = self._board, key_of(proposal)
+        joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
+        attempt = self._attempt(proposal, joined.values())
+        checks = self._bindings.setup.checks
+        every = max(checks[check].every for check, _ in joined)
+        watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
+        board.watches[attempt.id] = settling(watch, attempt.claimed.boottime) if proposal.would else watch
+        board.put_attempt(attempt)
+        board.put_ladder(
+            ladders.claimed(proposal.ladder, proposal.rule, proposal.index, attempt.id, would=proposal.would)
+        )
+        if not proposal.would:
+            self._holds.end(key)
+        return attempt
+
+    def _attempt(self, proposal: Proposal, incidents: Iterable[str]) -> Attempt:
+        now, step = self._clock.stamp(), proposal.step
+        try_number = ladders.spent(proposal.ladder, proposal.rule.steps, proposal.index) + 1
+        return Attempt(
+            id=f"{int(now.wall * 1000):013d}-{secrets.token_hex(3)}",
+            rule=proposal.rule.name,
+            resource=proposal.resource,
+            ladder=proposal.ladder.resource,
+            remediation=step.remediation,
+            step=step.key,
+            try_number=try_number,
+            incidents=(proposal.incident, *(it for it in incidents if it != proposal.incident)),
+            claimed=now,
+            timeout=step.timeout,
+            settle=step.settle,
+            verify=step.verify,
+            cooldown=ladders.cooldown_of(step, try_number),
+            state=AttemptState.WOULD if proposal.would else AttemptState.RUNNING,
+            ended=now if proposal.would else None,
+            summary="nothing was done: heald only observes here" if proposal.would else "",
+            would=proposal.would,
+        )
+
+    def permits(self, proposal: Proposal, attempts: Sequence[Attempt]) -> Hold | None:
+        """What the limits say of the store's own rows, asked within the claim's transaction."""
+        now = self._clock.stamp()
+        return over_limit(proposal, Facts(now=now, settings=self._bindings.setup.settings, attempts=attempts))
+
+    def take_back(self, proposal: Proposal, attempt: Attempt, hold: Hold) -> None:
+        """Take a claim back that the store did not commit: nothing was done, no try was spent."""
+        board, key = self._board, key_of(proposal)
+        board.watches.pop(attempt.id, None)
+        board.attempts.pop(attempt.id, None)
+        before, ladder = proposal.ladder, board.ladders.get(key)
+        if ladder is not None and ladder.attempt == attempt.id:
+            board.put_ladder(
+                replace(ladder, attempt=None, step=before.step, nth=before.nth, tries=before.tries, would=before.would)
+            )
+            self._holds.put(proposal, hold)

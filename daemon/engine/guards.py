@@ -16,7 +16,7 @@ from daemon.model.remediation import Attempt
 from daemon.model.rule import Limit, Rule, Step
 from daemon.model.settings import Mode, Settings
 from daemon.model.track import Ladder
-from daemon.model.units import format_duration
+from daemon.model.units import rough_duration
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ def _startup_grace(_: Proposal, facts: Facts) -> Hold | None:
     left = facts.grace_until - facts.now.boottime
     if left <= 0:
         return None
-    sentence = f"heald or its host started too recently: {format_duration(left)} left, or until every check was clear"
+    sentence = f"heald or its host started too recently: {rough_duration(left)} left, or until every check was clear"
     return Hold(reason=HoldReason.STARTUP_GRACE, sentence=sentence, until=facts.grace_until)
 
 
@@ -92,14 +92,14 @@ def _clock_jumped(_: Proposal, facts: Facts) -> Hold | None:
     left = facts.jumped_until - facts.now.boottime
     if left <= 0:
         return None
-    sentence = f"the wall clock jumped: held for another {format_duration(left)}"
+    sentence = f"the wall clock jumped: held for another {rough_duration(left)}"
     return Hold(reason=HoldReason.CLOCK_JUMPED, sentence=sentence, until=facts.jumped_until)
 
 
 def _stale_reading(proposal: Proposal, facts: Facts) -> Hold | None:
     old = facts.now.boottime - proposal.run_ended
     if old > 3 * proposal.timing.every:
-        sentence = f"the deciding run is {format_duration(old)} old, more than three intervals"
+        sentence = f"the deciding run is {rough_duration(old)} old, more than three intervals"
     elif proposal.run_began < facts.readings_from:
         sentence = "the deciding run began before the last clock jump or resume"
     else:
@@ -110,7 +110,7 @@ def _stale_reading(proposal: Proposal, facts: Facts) -> Hold | None:
 def _flapping(proposal: Proposal, _: Facts) -> Hold | None:
     if not proposal.ladder.flapping:
         return None
-    quiet = format_duration(proposal.rule.relapse)
+    quiet = rough_duration(proposal.rule.relapse)
     sentence = (
         f"three second looks in a row found it clear; held until it stays closed for {quiet},"
         f" or `heald retry {proposal.incident}`"
@@ -162,7 +162,7 @@ def _cooldown(proposal: Proposal, facts: Facts) -> Hold | None:
     ]
     if not left:
         return None
-    sentence = f"{proposal.resource} was touched last too recently: {format_duration(max(left))} of cooldown left"
+    sentence = f"{proposal.resource} was touched last too recently: {rough_duration(max(left))} of cooldown left"
     return Hold(reason=HoldReason.COOLDOWN, sentence=sentence, until=facts.now.boottime + max(left))
 
 
@@ -181,7 +181,7 @@ def _limit(
     if limit.count == 0:
         return Hold(reason=reason, sentence=f"{what} has the limit {limit}: it never acts")
     sentence = (
-        f"{what} has used {used(attempts, limit, facts.now)} of {limit}; the next may begin in {format_duration(left)}"
+        f"{what} has used {used(attempts, limit, facts.now)} of {limit}; the next may begin in {rough_duration(left)}"
     )
     return Hold(reason=reason, sentence=sentence, until=facts.now.boottime + left)
 

@@ -54,6 +54,13 @@ def format_duration(seconds: float) -> str:
     return sign + text
 
 
+def rough_duration(seconds: float) -> str:
+    """A duration for a sentence: to the second above ten, to the minute above an hour."""
+    if seconds >= 3600:
+        return format_duration(round(seconds / 60) * 60)
+    return format_duration(round(seconds) if seconds >= 10 else round(seconds, 1))
+
+
 def parse_size(text: str) -> float:
     """Bytes of a size such as `2GiB`. Raises ValueError with what is allowed."""
     found = _SIZE.fullmatch(text)

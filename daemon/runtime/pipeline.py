@@ -170,7 +170,7 @@ class Pipeline:
             after = absent(after, run.ended, binding.check.vanish_after)
         elif after.missing_since is not None and run.error is None:
             after = replace(after, missing_since=None)
-        because = "" if after.state is before.state else binding.when.because(judged.view)
+        because = "" if after.state is before.state else _because(binding, judged, subject)
         self._move(before, after, run.at or self._clock.stamp(), because, binding)
         return self._board.tracks.get((before.rule, before.check, before.subject))
 
@@ -244,3 +244,10 @@ class Pipeline:
             key = self._board.ladder_of.get(incident.id)
             if after.state is IncidentState.RECOVERING and key is not None:
                 self._aftercare.recovering(key)
+
+
+def _because(binding: Binding, judged: Judged, subject: Subject) -> str:
+    """The operands that made the verdict so, and what the check itself says of it in a sentence."""
+    detail = subject.samples.get("detail")
+    because = binding.when.because(judged.view)
+    return f"{because} ({detail})" if judged.verdict is Verdict.BREACHED and detail else because

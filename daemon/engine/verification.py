@@ -51,7 +51,7 @@ def heard(watch: Watch, said: Mapping[Member, Verdict], at: float) -> Watch:
         return watch
     was_clear = watch.is_clear
     after = replace(watch, words={**watch.words, **known}, updated=at)
-    if was_clear:
+    if was_clear and not watch.attempt.would:
         after = replace(after, deadline=watch.deadline + at - watch.updated)
     if was_clear and after.is_clear:
         counted = counted_time(Verdict.CLEAR, watch.updated, Verdict.CLEAR, at, watch.every)

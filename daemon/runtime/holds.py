@@ -35,10 +35,10 @@ class Holds:
             held_for += now.boottime - since
         self._held_at[key] = now.boottime
         is_change = ladder.hold is not hold.reason
-        is_open = ladder.closed is None
-        self._board.put_ladder(
-            replace(ladder, hold=hold.reason if is_open else None, held_for=held_for), is_change=is_change
-        )
+        kept = replace(ladder, hold=hold.reason, held_for=held_for)
+        if not self._firing(key):  # the second look found that nothing is to be held any more
+            kept = replace(ladder, hold=None, held_for=0.0)
+        self._board.put_ladder(kept, is_change=is_change)
         if is_change:
             self._record(proposal, hold)
         for incident in self._firing(key):

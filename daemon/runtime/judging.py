@@ -81,12 +81,10 @@ def view_of(run: Run, subject: Subject, observations: Observations, floor: float
     return view
 
 
-def by_copy(
-    rule: Rule, run: Run, name: str, observations: Observations, floor: float, *, knows_breach: bool
-) -> Verdict:
+def by_copy(rule: Rule, run: Run, name: str, observations: Observations, floor: float) -> Verdict:
     """What the copy of a rule says that an attempt was claimed under, where an edit has changed the rule since."""
     when, clear_when = compiled(rule, run.check)
     samples = next((reading.samples for reading in run.readings if reading.subject == name), None)
     blind = run.error if run.error is not None else ABSENT if samples is None else None
     view = view_of(run, Subject(name, samples or _NOTHING, blind), observations, floor, lenient=True)
-    return judge(when, clear_when, view, (), knows_breach=knows_breach).word
+    return judge(when, clear_when, view, ()).word

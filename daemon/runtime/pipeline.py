@@ -147,7 +147,7 @@ class Pipeline:
             binding.clear_when,
             view_of(run, subject, self._observations, floor, lenient=lenient),
             track.memory if track else (),
-            knows_breach=track is not None,
+            knows_breach=track is not None or bool(board.watches),
         )
         if board.watches or run.is_look:
             words[rule.name, subject.name] = judged.word
@@ -199,13 +199,12 @@ class Pipeline:
             for check, name in watch.members:
                 if check != run.check:
                     continue
-                if self._bindings.rules.get(watch.rule.name) is watch.rule:
+                if self._is_settling(watch.rule.name, watch.attempt.ladder, run.began):
+                    said[check, name] = Verdict.UNKNOWN
+                elif self._bindings.rules.get(watch.rule.name) is watch.rule:
                     said[check, name] = words.get((watch.rule.name, name), Verdict.UNKNOWN)
                 else:
-                    is_open = watch.members[check, name] in self._board.incidents
-                    said[check, name] = by_copy(
-                        watch.rule, run, name, self._observations, watch.settled, knows_breach=is_open
-                    )
+                    said[check, name] = by_copy(watch.rule, run, name, self._observations, watch.settled)
             if said:
                 self._aftercare.heard(watch, said, run.ended)
 

@@ -72,6 +72,7 @@ class Board:
         """Keep a ladder. Only a change becomes a row at once."""
         self.ladders[ladder.rule, ladder.resource] = ladder
         if is_change:
+            self._later.pop((ladder.rule, ladder.resource), None)
             self._rows.append(ladder)
         else:
             self._later[ladder.rule, ladder.resource] = ladder

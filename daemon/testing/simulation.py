@@ -257,7 +257,7 @@ class Simulation:
         effect = self._effect(attempt)
         takes = min(effect.takes, attempt.timeout)
         if effect.takes > attempt.timeout:
-            effect = replace(effect, state=AttemptState.FAILED)
+            effect = replace(effect, state=AttemptState.FAILED, permanent=False)
         heapq.heappush(self._effects, (self.clock.steady() + takes, next(self._count), attempt.id, effect))
 
     def _end(self, attempt_id: str, effect: Effect) -> None:

@@ -26,7 +26,7 @@ from daemon.store.writer import Permits, Writer
 __all__ = ["LockedError", "Permits", "Row", "Store"]
 
 DAY = 86400.0
-HISTORY_EVERY = 15.0  # seconds that history waits for its batch: a transaction costs as much as twenty of its rows
+HISTORY_EVERY = 60.0  # seconds that history waits for its batch: a transaction costs as much as fifty of its rows
 RECORD_FOR = 90 * DAY  # seconds that closed incidents and what belongs to them are kept
 ATTEMPTS_FOR = 400 * DAY  # seconds that attempts are kept: longer than any limit that a person would write
 T = TypeVar("T")

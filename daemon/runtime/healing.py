@@ -198,6 +198,7 @@ class Healing:
         if hold is not None:
             self._holds.put(proposal, hold)
         if goes_on:
+            self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), None)  # of somebody else's look
             self._looking.add(key)
             self._reserved.setdefault((proposal.resource, proposal.would), key)
         return goes_on
@@ -215,6 +216,8 @@ class Healing:
         if self._reserved.get(place) == key:
             del self._reserved[place]
         verdict, run = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), (None, None))
+        if not self._looking:
+            self._looks.clear()
         ladder = self._board.ladders.get(key)
         if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:
             return None  # a reload came between: judged anew from the next run

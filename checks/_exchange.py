@@ -150,7 +150,16 @@ async def _open(request: Request, look: Look) -> AsyncIterator[_Handler]:
     try:
         yield handler
     finally:
-        transport.abort()  # no waiting for the peer's goodbye
+        _abort(transport, connection)
+
+
+def _abort(transport: asyncio.Transport, connection: socket.socket) -> None:
+    """End without waiting for the peer's goodbye."""
+    if transport.is_closing():  # what cannot be aborted in Python 3.11.2, if it is TLS; its socket can always be ended
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    else:
+        transport.abort()
 
 
 async def _wrap(connection: socket.socket, look: Look, **tls: Any) -> tuple[asyncio.Transport, _Handler]:

@@ -290,7 +290,7 @@ def test_an_environment_of_another_python_than_the_one_asked_for_is_made_anew(ch
 def test_without_uv_and_pip_it_says_what_to_install(checkout: Checkout) -> None:
     checkout.program("uv", "exit 127")
     checkout.program("python", f"""case "$*" in "-m pip "*) exit 1;; *) exec {sys.executable} "$@";; esac""")
-    checkout.program("sudo", "exit 1")
+    checkout.program("sudo", '[ "$1" = -- ] && shift; exec "$@"')
     done = checkout.setup(PYTHON="python")
     assert done.returncode == 1
     assert "there is neither uv nor pip" in done.stderr

@@ -12,10 +12,14 @@ SYSTEM_RUNTIME = Path("/run/heald")  # RuntimeDirectory=heald of the systemd uni
 BAD_CONFIG = 78  # sysexits.h EX_CONFIG
 
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="Rules file [$HEALD_CONFIG, ./rules.yaml, /etc/heald/rules.yaml]."
+    "--config",
+    type=click.Path(path_type=Path, readable=False),
+    help="Rules file [$HEALD_CONFIG, ./rules.yaml, /etc/heald/rules.yaml].",
 )
 state_dir_option = click.option(
-    "--state-dir", type=click.Path(path_type=Path), help="State directory [$STATE_DIRECTORY, $XDG_STATE_HOME/heald]."
+    "--state-dir",
+    type=click.Path(path_type=Path, readable=False),
+    help="State directory [$STATE_DIRECTORY, $XDG_STATE_HOME/heald].",
 )
 
 

@@ -10,7 +10,7 @@ NOT_VALID = 1
 
 
 @click.command("validate")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))
 @click.pass_context
 def validate_command(ctx: click.Context, file: Path | None) -> None:
     """Say every error of a rules file: FILE, else $HEALD_CONFIG, ./rules.yaml, /etc/heald/rules.yaml.

@@ -21,6 +21,7 @@ class Watch:
     rule: Rule  # the rule as it was at the claim
     members: Mapping[Member, str]  # joined incidents' ids, by check and subject
     every: float  # the longest interval among the members' checks
+    since: float = 0.0  # when this daemon began to watch it: before that nobody could look
     settled: float | None = None  # the settle's end; None while the effect runs
     deadline: float = 0.0  # the end of verify; it stands still while all members are CLEAR
     words: Mapping[Member, tuple[Verdict, float]] = field(default_factory=dict)  # newest run after settle, and its end
@@ -90,7 +91,7 @@ def result(watch: Watch, at: float) -> Verification | None:
 
 def gives_up(watch: Watch) -> float:
     """When verify has waited long enough for a run that began after settle."""
-    return watch.deadline + _LONGEST_WAIT * watch.every
+    return max(watch.deadline, watch.since) + _LONGEST_WAIT * watch.every
 
 
 def _word(watch: Watch, member: Member) -> Verdict | None:

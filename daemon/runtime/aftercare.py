@@ -220,11 +220,18 @@ class Aftercare:
         ladder = self._board.ladders.get(key)
         if ladder is None:
             return
-        ladder = replace(ladder, last_incident=incident)
-        if not any(True for _ in self._board.open_incidents(key)):
-            self._holds.end(key)
-            ladder = replace(ladder, closed=at, exhausted=False, hold=None, held_for=0.0, waiting_since=None)
-        self._board.put_ladder(ladder)
+        self._board.put_ladder(replace(ladder, last_incident=incident))
+        self.close_empty(at)
+
+    def close_empty(self, at: Stamp) -> None:
+        """Close every ladder that no open incident shares any more."""
+        shared = {self._board.ladder_of.get(incident) for incident in self._board.incidents}
+        for key, ladder in list(self._board.ladders.items()):
+            if ladder.closed is None and key not in shared:
+                self._holds.end(key)
+                self._board.put_ladder(
+                    replace(ladder, closed=at, exhausted=False, hold=None, held_for=0.0, waiting_since=None)
+                )
 
     def recovering(self, key: LadderKey) -> None:
         """An incident left FIRING: what held its ladder holds no more once none is firing."""
@@ -273,6 +280,6 @@ class Aftercare:
         begun = steady_of(attempt.claimed, now)
         ended = begun + attempt.timeout if attempt.ended is None else steady_of(attempt.ended, now)
         every = max((self._bindings.setup.checks[check].every for check, _ in members), default=0.0)
-        watch = Watch(attempt=attempt, rule=rule, members=members, every=every)
+        watch = Watch(attempt=attempt, rule=rule, members=members, every=every, since=now.boottime)
         self._board.watches[attempt.id] = watch
         self.settle(watch, ended)

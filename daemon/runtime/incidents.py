@@ -9,10 +9,11 @@ from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
+from daemon.model.rule import Rule
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
-from daemon.runtime.bindings import Binding
+from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board, TrackKey
 from daemon.runtime.health import Health
 
@@ -57,15 +58,9 @@ class Incidents:
 
     def open(self, binding: Binding, resource: str | None, track: Track, at: Stamp, because: str) -> Track:
         """Open an incident; within `relapse` of the last one its ladder goes on where it was."""
-        rule, linked = binding.rule, None
+        rule = binding.rule
         incident_id = f"INC-{self._clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        if resource is not None:
-            key = (rule.name, resource)
-            before = self._board.ladders.get(key) or Ladder(rule=rule.name, resource=resource)
-            ladder, is_relapse = reopened(before, rule, at)
-            linked = ladder.last_incident if is_relapse else None
-            self._board.put_ladder(ladder)
-            self._board.ladder_of[incident_id] = key
+        linked = self._join(rule, resource, incident_id, at)
         incident = Incident(
             id=incident_id,
             rule=rule.name,
@@ -82,6 +77,32 @@ class Incidents:
         since = self._pending_since.pop((rule.name, track.check, track.subject), at.boottime)
         self._metrics.time_to_detect.observe(max(0.0, at.boottime - since))
         return replace(track, incident=incident_id, muted=self._health.sick_upstream(incident.service) is not None)
+
+    def _join(self, rule: Rule, resource: str | None, incident_id: str, at: Stamp) -> str | None:
+        """Let an incident share its ladder; returns the incident that it relapses from, if it does."""
+        if resource is None:
+            return None
+        key = (rule.name, resource)
+        before = self._board.ladders.get(key) or Ladder(rule=rule.name, resource=resource)
+        ladder, is_relapse = reopened(before, rule, at)
+        self._board.put_ladder(ladder)
+        self._board.ladder_of[incident_id] = key
+        return ladder.last_incident if is_relapse else None
+
+    def rejoin(self, bindings: Bindings, at: Stamp) -> None:
+        """Let open incidents share the ladder of their rule's first step as it is now, after an edit moved it."""
+        for incident in list(self._board.incidents.values()):
+            for binding in bindings.by_check.get(incident.check, ()):
+                if binding.rule.name != incident.rule:
+                    continue
+                resource = bindings.ladder_resource(binding, incident.subject)
+                key = None if resource is None else (incident.rule, resource)
+                if self._board.ladder_of.get(incident.id) == key and (key is None or key in self._board.ladders):
+                    continue
+                self._board.ladder_of.pop(incident.id, None)
+                self._join(binding.rule, resource, incident.id, at)
+                self._board.put_incident(replace(incident, hold=None, hold_sentence=""))
+        self._aftercare.close_empty(at)
 
     def close(self, incident: Incident, state: IncidentState, at: Stamp) -> None:
         """Close an incident; its ladder closes with the last of them."""

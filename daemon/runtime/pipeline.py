@@ -84,7 +84,7 @@ class Pipeline:
         return check.every
 
     def withdraw_missing(self) -> None:
-        """Close what a removed or renamed rule or check leaves behind."""
+        """Close what a removed or renamed rule or check leaves behind; the rest shares ladders as the rules are now."""
         now = self._clock.stamp()
         for track in list(self._board.tracks.values()):
             if (track.rule, track.check) not in self._bindings.pairs:
@@ -92,6 +92,7 @@ class Pipeline:
         for incident in list(self._board.incidents.values()):
             if (incident.rule, incident.check, incident.subject) not in self._board.tracks:
                 self._incidents.close(incident, IncidentState.WITHDRAWN, now)
+        self._incidents.rejoin(self._bindings, now)
         self._aftercare.release_empty()
 
     def take(self, run: Run) -> None:
@@ -138,6 +139,8 @@ class Pipeline:
         if board.watches and resource and self._is_settling(rule.name, resource, run.began):
             if track is not None:
                 board.put_track(passed_over(track), is_change=False)
+            if run.is_look:
+                self._healing.looked(rule.name, run, subject.name, Verdict.UNKNOWN)
             return None, track
         ladder = board.ladders.get((rule.name, resource)) if resource and board.ladders else None
         floor = self._floor(ladder)

@@ -1,6 +1,6 @@
 """What the pipeline knows now, by name; every change is also a row for the store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from daemon.engine.counting import age, counts_still
@@ -8,6 +8,7 @@ from daemon.engine.verification import Watch
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
 from daemon.model.remediation import Attempt
+from daemon.model.rule import Rule
 from daemon.model.track import HoldRecord, Ladder, Remembered, Track
 
 TrackKey = tuple[str, str, str]
@@ -103,13 +104,13 @@ class Board:
         """The open incidents that share a ladder, oldest first."""
         return (incident for incident in self.incidents.values() if self.ladder_of.get(incident.id) == key)
 
-    def forget(self, now: Stamp, *, longest: float, relapse: dict[str, float]) -> None:
-        """Drop what no limit, cooldown or relapse can need any more. `relapse` is by rule, in seconds."""
+    def forget(self, now: Stamp, *, longest: float, rules: Mapping[str, Rule]) -> None:
+        """Drop what no limit of at most `longest` seconds, no cooldown and no relapse can need any more."""
         for attempt in list(self.attempts.values()):
             if attempt.id not in self.watches and not counts_still(attempt, longest, now):
                 del self.attempts[attempt.id]
         for key, ladder in list(self.ladders.items()):
             if ladder.closed is None or ladder.attempt is not None:
                 continue
-            if age(ladder.closed, now) >= relapse.get(ladder.rule, 0.0):
+            if ladder.rule not in rules or age(ladder.closed, now) >= rules[ladder.rule].relapse:
                 del self.ladders[key]

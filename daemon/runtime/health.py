@@ -25,8 +25,13 @@ class Health:
 
     def saw(self, run: Run) -> None:
         """Note `up` of a run; a blind one changes nothing."""
-        if run.error is None:
-            self._down[run.check] = any(reading.samples.get("up") == 0 for reading in run.readings)
+        if run.error is not None:
+            return
+        is_down = False
+        for reading in run.readings:
+            if reading.samples.get("up") == 0:
+                is_down = True
+        self._down[run.check] = is_down
 
     def judged(self, check: Check, at: float) -> None:
         """Note, after a run was judged, whether its service became well."""

@@ -43,8 +43,7 @@ class Janitor:
         self._rounds += 1
         self._circumstances.watch_clock()
         self._say_pause(self._circumstances.watch_pause())
-        relapse = {name: rule.relapse for name, rule in self._bindings.rules.items()}
-        self._board.forget(self._clock.stamp(), longest=self._bindings.longest_window, relapse=relapse)
+        self._board.forget(self._clock.stamp(), longest=self._bindings.longest_window, rules=self._bindings.rules)
         measured = self._board.take_measured()
         if measured and self._store.is_writable:
             self._store.submit(*measured)

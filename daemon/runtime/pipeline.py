@@ -5,7 +5,7 @@ Nothing here waits. What becomes of a proposal stands in `healing.py`; who carri
 
 from dataclasses import replace
 
-from daemon.engine.condition import ABSENT
+from daemon.engine.condition import ABSENT, View
 from daemon.engine.counting import steady_of
 from daemon.engine.lifecycle import absent, advance, passed_over
 from daemon.engine.observations import Observations
@@ -117,6 +117,8 @@ class Pipeline:
 
     def _judge(self, binding: Binding, run: Run, words: dict[Key, Verdict]) -> list[tuple[Binding, Track]]:
         """Judge one rule over every subject of a run; returns the tracks that are firing and breached."""
+        if self._is_well(binding, run):
+            return []
         breached: list[tuple[Binding, Track]] = []
         verdicts: set[Verdict | None] = set()
         tracked = self._board.subjects.get((binding.rule.name, run.check), _NO_SUBJECTS)
@@ -128,6 +130,24 @@ class Pipeline:
         if self._circumstances.is_graced and verdicts == {Verdict.CLEAR}:
             self._circumstances.was_clear(binding.rule.name, run.check)
         return breached
+
+    def _is_well(self, binding: Binding, run: Run) -> bool:
+        """Whether this is the usual run, to be judged at little cost: one subject, nothing remembered, all clear."""
+        board = self._board
+        if run.is_look or binding.rings or binding.clear_when is not None or binding.check.discovers:
+            return False
+        if run.error is not None or len(run.readings) != 1:
+            return False
+        if board.watches or (binding.rule.name, run.check, "") in board.tracks:
+            return False
+        if board.ladders and (binding.rule.name, self._bindings.ladder_resource(binding, "") or "") in board.ladders:
+            return False
+        view = View(run.check, "", run.readings[0].samples, None, run.ended, self._observations)
+        if binding.when.judge(view) is not Verdict.CLEAR:
+            return False
+        if self._circumstances.is_graced:
+            self._circumstances.was_clear(binding.rule.name, run.check)
+        return True
 
     def _judge_subject(
         self, binding: Binding, run: Run, subject: Subject, words: dict[Key, Verdict]

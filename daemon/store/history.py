@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from itertools import takewhile
 
 from daemon.model.moment import Stamp, age
 from daemon.model.track import HistoryRow
@@ -13,8 +12,11 @@ _ROW_OVERHEAD = 96  # bytes of a row beside its texts: stamp, header, its place 
 _DROP_MOST = 20_000  # rows dropped in one go: some 50 ms of the store's thread
 _FACT = "history_bytes"
 _SIZE_AFTER = "SELECT sum(size) FROM history WHERE place > ?"
-_NEWEST = HISTORY.select('WHERE "check" = ? ORDER BY place DESC LIMIT ?')
+_NEWEST = HISTORY.select("ORDER BY place DESC")  # one pass for all checks: an index by check would cost every run
 _SIZED = "SELECT place, size, age(at_wall, at_boottime, at_origin) FROM history ORDER BY place LIMIT ?"
+
+
+_GLANCE = 500  # rows of other checks between two looks at how far back the pass has come
 
 
 class History:
@@ -73,13 +75,30 @@ class History:
         Only rows whose place in time is known: of this boot, or of another one if the wall clock was right then and is
         now. What is not known to be recent is left out, so that a window has less rather than something wrong.
         """
-        found: dict[str, list[HistoryRow]] = {}
-        for check, within in seconds.items():
-            rows = self._database.execute(_NEWEST, (text(check), most), now=now)
-            decoded = (HISTORY.decode(values, self._database.origins) for values in rows)
-            recent = takewhile(lambda row: age(row.at, now) < within, decoded)  # noqa: B023 - used up in this turn
-            found[check] = [row for row in recent if _is_placed(row.at, now)][::-1]
-        return found
+        names = {text(check): check for check in seconds}
+        left = dict.fromkeys(seconds, most)  # of each check, until a row is too old or there are enough
+        found: dict[str, list[HistoryRow]] = {check: [] for check in seconds}
+        with closing(self._database.execute(_NEWEST, now=now)) as rows:
+            for count, values in enumerate(rows):
+                check = names.get(values[0])
+                if not left:
+                    break
+                if check not in left and count % _GLANCE:
+                    continue
+                row = HISTORY.decode(values, self._database.origins)
+                if check not in left:
+                    if age(row.at, now) >= max(seconds[it] for it in left):
+                        break  # whatever is missing is not this young
+                    continue
+                left[check] -= 1
+                if age(row.at, now) >= seconds[check]:
+                    del left[check]
+                    continue
+                if _is_placed(row.at, now):
+                    found[check].append(row)
+                if left[check] <= 0:
+                    del left[check]
+        return {check: rows[::-1] for check, rows in found.items()}
 
 
 def _is_placed(at: Stamp, now: Stamp) -> bool:

@@ -167,4 +167,3 @@ CREATE TABLE history (
     error TEXT NOT NULL,
     size INTEGER NOT NULL -- bytes that this row counts against the size of the history
 );
-CREATE INDEX history_by_check ON history ("check", place);

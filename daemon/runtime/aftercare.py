@@ -262,6 +262,7 @@ class Aftercare:
                 self._metrics.attempted(attempt.remediation, attempt.state)
                 log.warning("attempt_lost", f"Attempt {attempt.remediation} of {attempt.resource} is lost.")
             self._resume(attempt, now)
+        self._board.resolved.clear()
         for key, ladder in list(self._board.ladders.items()):
             if ladder.attempt is not None and ladder.attempt not in self._board.watches:
                 self._board.put_ladder(replace(ladder, attempt=None))
@@ -274,7 +275,7 @@ class Aftercare:
         )
         members = {
             (it.check, it.subject): it.id
-            for it in self._board.incidents.values()
+            for it in (*self._board.incidents.values(), *self._board.resolved.values())
             if it.id in attempt.incidents and it.check in rule.checks
         }
         begun = steady_of(attempt.claimed, now)

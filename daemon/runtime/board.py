@@ -25,6 +25,7 @@ class Board:
         self.tracks: dict[TrackKey, Track] = {}
         self.ladders: dict[LadderKey, Ladder] = {}
         self.incidents: dict[str, Incident] = {}  # the open ones
+        self.resolved: dict[str, Incident] = {}  # at start only: closed ones that an attempt may be verified for
         self.attempts: dict[str, Attempt] = {}  # every one that a limit could still count
         self.watches: dict[str, Watch] = {}  # attempts under way, by id
         self.ladder_of: dict[str, LadderKey] = {}  # by open incident
@@ -35,6 +36,7 @@ class Board:
     def restore(self, remembered: Remembered) -> None:
         """Take over what the store remembers; nothing of it is a new row."""
         self.incidents = {incident.id: incident for incident in remembered.incidents if incident.closed is None}
+        self.resolved = {it.id: it for it in remembered.incidents if it.state is IncidentState.RESOLVED}
         self.attempts = {attempt.id: attempt for attempt in remembered.attempts}
         self.ladders = {(ladder.rule, ladder.resource): ladder for ladder in remembered.ladders}
         for track in remembered.tracks:

@@ -59,20 +59,29 @@ class Healing:
                 self._anew(key)
 
     def forget_would(self, *, allowed: frozenset[str] | None = None) -> None:
-        """Would-be counts, and the ladders that have some, start anew; `allowed` names those that may act now."""
+        """Would-be counts, and the ladders that have some, start anew.
+
+        At start nobody knows whether heald observed before: it did where a remediation that is `allowed` now was only
+        tried on paper, and nothing was really done on that ladder since.
+        """
+        acted = {(it.rule, it.ladder): it.id for it in self._board.attempts.values() if not it.would}
         for attempt in list(self._board.attempts.values()):
-            if attempt.would and not attempt.void and (allowed is None or attempt.remediation in allowed):
+            key = (attempt.rule, attempt.ladder)
+            if allowed is not None and (attempt.remediation not in allowed or acted.get(key, "") > attempt.id):
+                continue
+            if attempt.would and not attempt.void:
                 self._board.watches.pop(attempt.id, None)
                 released = attempt.released or self._clock.stamp()
                 self._board.put_attempt(replace(attempt, void=True, released=released))
-                self._anew((attempt.rule, attempt.ladder))
+                self._anew(key)
 
     def _anew(self, key: LadderKey) -> None:
         """Begin a ladder anew; a real attempt under way goes on."""
         ladder = self._board.ladders.get(key)
         if ladder is not None:
-            attempt = ladder.attempt if ladder.attempt in self._board.watches else None
-            self._board.put_ladder(replace(ladders.anew(ladder), attempt=attempt, closed=ladder.closed))
+            attempt = self._board.attempts.get(ladder.attempt or "")
+            kept = attempt.id if attempt is not None and not attempt.void else None
+            self._board.put_ladder(replace(ladders.anew(ladder), attempt=kept, closed=ladder.closed))
 
     def retry(self, key: LadderKey) -> None:
         """Somebody said `heald retry`: the ladder starts anew, and people need not be told any more."""

@@ -186,7 +186,7 @@ class Daemon:
 
     async def _watchdog(self) -> Never:
         """Tell systemd that heald lives, if the scheduler advanced and the store's thread answered (law 11)."""
-        pause = self._notify.watchdog_interval / 2 if self._notify.watchdog_interval else 10.0
+        pause = self._notify.watchdog_interval or 10.0
         before = -1
         while True:
             progress = self._assembly.scheduler.progress

@@ -138,10 +138,9 @@ def _times_fit(
     """Refuse times that contradict each other, and settings that have no effect."""
     said: dict[str, str] = {}
     every = format_duration(keys.every)
-    for key, why in (("timeout", "so that runs would be skipped"), ("retry_every", "and is to be sooner")):
-        seconds: float | None = getattr(keys, key)
-        if seconds is not None and seconds > keys.every and "every" not in wrong:
-            said[key] = f"{format_duration(seconds)} is longer than every ({every}), {why}; write at most {every}"
+    if keys.retry_every is not None and keys.retry_every > keys.every and "every" not in wrong:
+        more = f"{format_duration(keys.retry_every)} is longer than every ({every}), and is to be sooner"
+        said["retry_every"] = f"{more}; write at most {every}"
     if keys.vanish_after is not None and keys.vanish_after < keys.every and "every" not in wrong:
         less = f"{format_duration(keys.vanish_after)} is shorter than every ({every}), the time between two looks"
         said["vanish_after"] = f"{less}; write at least {every}"

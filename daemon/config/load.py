@@ -74,7 +74,6 @@ def _link(document: Document, linking: Linking) -> Setup:
     services = link_services(linking, root)
     checks = link_checks(linking, root, services)
     rules = link_rules(linking, root, checks, services)
-    _refuse_idle_mode(linking, root, settings)
     return Setup(
         path=document.path,
         settings=settings,
@@ -107,19 +106,3 @@ def _settings(linking: Linking, root: Node) -> Settings:
         history_size=int(keys.history.size),
         listen=keys.listen,
     )
-
-
-def _refuse_idle_mode(linking: Linking, root: Node, settings: Settings) -> None:
-    """Acting was asked for, and nothing may act."""
-    rules = root.entries["rules"].entries if "rules" in root.entries else {}
-    used = {
-        key: None
-        for rule in rules.values()
-        for step in (rule.entries["steps"].items if "steps" in rule.entries else ())
-        for key in step.entries
-        if key in linking.types.remediations
-    }
-    node = root.entries["settings"].entries if "settings" in root.entries else {}
-    if settings.mode is Mode.ACT and used and not (node["allow"].items if "allow" in node else ()):
-        said = f"mode: act has no effect, as allow names nothing; write allow: [{', '.join(used)}] or mode: observe"
-        linking.add(node["mode"].place, "settings.mode", said)

@@ -12,7 +12,7 @@ from daemon.plugin import Duration, OptionsModel, Size
 
 _LONGEST = 10 * 365 * 86400.0  # seconds; a longer wait is a mistake, and no clock is that steady
 _SHORTEST_INTERVAL = 0.01  # seconds: the scheduler would do nothing else
-_MOST_ATTEMPTS = 1_000_000
+_MOST_ATTEMPTS = 1_000_000_000  # more than any window will ever see
 _LIMIT = re.compile(r"([0-9]{1,7})/(\S+)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
@@ -37,21 +37,17 @@ def parse_limit(text: Any) -> Limit:
         shown = f"{text!r} is" if isinstance(text, str | int | float) else "this is"
         raise ValueError(f"{shown} not a limit; write COUNT/WINDOW such as 3/1h (0/1h never acts)")
     window = _wait(parse_duration(found[2]))
-    if window < 1:
-        raise ValueError(f"the window of {text!r} is too short; write 1s or more, such as 3/1h")
+    if window <= 0:
+        raise ValueError(f"the window of {text!r} is empty; write one such as 3/1h")
     if int(found[1]) > _MOST_ATTEMPTS:
         raise ValueError(f"{text!r} allows more than {_MOST_ATTEMPTS} attempts, which is no limit; write 3/1h")
     return Limit(count=int(found[1]), window=window)
 
 
 def _limits(limits: list[Limit]) -> list[Limit]:
-    """Refuse none at all, and those beside which another never holds."""
+    """Refuse none at all. One that a stricter one beside it makes needless is valid: it is kept all the same."""
     if not limits:
         raise ValueError("an empty list is no limit; write [3/1h], or leave it out for the default")
-    for place, limit in enumerate(limits):
-        for other in limits[:place] + limits[place + 1 :]:
-            if other.count <= limit.count and other.window >= limit.window:
-                raise ValueError(f"{limit} has no effect beside {other}, which is stricter; leave one of them out")
     return limits
 
 
@@ -177,7 +173,7 @@ class SelectionKeys(OptionsModel):
 class StepKeys(OptionsModel):
     """What every step has besides its remediation."""
 
-    tries: int = Field(default=1, ge=1, le=1000, description="Attempts before the next step.")
+    tries: int = Field(default=1, ge=1, description="Attempts before the next step.")
     cooldown: Cooldown = Field(default=(60.0, 60.0), description="Quiet time after an attempt, or a range of it.")
     settle: Wait = Field(default=10.0, description="Start grace in which nothing is judged.")
     verify: Interval = Field(default=60.0, description="It must be clear so soon after settle.")

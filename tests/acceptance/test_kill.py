@@ -40,7 +40,7 @@ rules:
     limit: [3/5s]
     steps:
       - restart: {{}}
-        tries: 1000
+        tries: 100000
         cooldown: 0s
         settle: 0s
         verify: 100ms

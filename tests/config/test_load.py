@@ -270,13 +270,13 @@ def test_the_keys_that_are_right_are_checked_beside_those_that_are_wrong(read: L
     said = refused(
         read,
         "version: 1\nsettings: {mode: x, allow: [nothing]}\n"
-        "checks: {a: {every: 5s, timeout: 9s, tcp: {host: x, port: 1}, labels: 5, service: none}}\n"
+        "checks: {a: {every: 5s, retry_every: 9s, tcp: {host: x, port: 1}, labels: 5, service: none}}\n"
         "rules: {r: {check: a, when: upp == 0, for: 5, steps: [{restart: {}, tries: 0}, {run: {}}]}}\n",
     )
     assert {it.split(":")[0] for it in said} == {
         "settings.mode",
         "settings.allow[0]",
-        "checks.a.timeout",
+        "checks.a.retry_every",
         "checks.a.labels",
         "checks.a.service",
         "rules.r.when",
@@ -304,3 +304,18 @@ def test_the_collector_is_as_it_was_before_whatever_comes_of_it(read: Load) -> N
     assert gc.isenabled()
     refused(read, "version: 2\n")
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "checks: {a: {every: 1s, timeout: 5s, tcp: {host: x, port: 1}}}\n",
+        "checks: {a: {every: 1m, tcp: {host: x, port: 1}}}\nrules: {r: {check: a, when: up == 0, for: 5s}}\n",
+        "settings: {budget: [3/5s, 100000/1d, 20/1h, 30/1h]}\n",
+        "settings: {mode: act}\nservices: {s: {run_by: {command: {start: [a], stop: [b]}}}}\n"
+        "checks: {a: {service: s, every: 1m, tcp: {host: x, port: 1}}}\n"
+        "rules: {r: {check: a, when: up == 0, steps: [{restart: {}, tries: 1000000, verify: 1s}]}}\n",
+    ],
+)
+def test_what_is_merely_unwise_is_valid(read: Load, rest: str) -> None:
+    assert read("version: 1\n" + rest).settings is not None

@@ -34,6 +34,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
             shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
         child = subprocess.Popen([str(program), *(arguments or ("60",))])
         children.append(child)
+        proc, deadline = Path(f"/proc/{child.pid}/cmdline"), time.monotonic() + 10
+        while proc.read_bytes() == b"" and time.monotonic() < deadline:
+            pass  # exec has begun when Popen returns; its arguments are there a moment later
         return child
 
     yield start

@@ -17,7 +17,22 @@ _EVERY = 30.0  # seconds; one run is seen, so nothing depends on it
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
-@click.command("eval")
+class _Eval(click.Command):
+    """Takes an expression that begins with a minus for what it is: there are no short options but -h."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for place, arg in enumerate(args):
+            if arg == "--":
+                break
+            if arg.startswith("-") and not arg.startswith("--") and arg not in ("-h", "-"):
+                if place and args[place - 1] in ("--type", "--sample", "--missing"):
+                    continue  # the option's value
+                args = [*args[:place], *args[place + 1 :], "--", arg]
+                break
+        return super().parse_args(ctx, args)
+
+
+@click.command("eval", cls=_Eval)
 @click.argument("expression")
 @click.option("--type", "type_name", required=True, metavar="TYPE", help="The check type whose samples it names.")
 @click.option("--sample", "given", multiple=True, metavar="NAME=VALUE", help="A sample; the others are missing.")

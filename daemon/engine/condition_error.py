@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from daemon.errors import HealdError
 
+_WIDEST = 160  # characters of a line that are shown
+
 
 class ConditionError(HealdError):
     """A condition that cannot be used: raised when it is compiled, never when it is judged.
@@ -24,12 +26,16 @@ class ConditionError(HealdError):
         self.hint = hint
 
     def render(self) -> str:
-        """The line of the condition that is meant, a caret under the place, and the sentence."""
+        """The line of the condition that is meant, or the part of it around the place; a caret; place and sentence."""
         start = self.text.rfind("\n", 0, self.position) + 1
         end = self.text.find("\n", start)
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        shown = "".join(character if character.isprintable() else " " for character in line)
-        return f"{shown}\n{' ' * (self.position - start)}^\n{self}"
+        column = self.position - start
+        first = max(0, column - _WIDEST // 2) if len(line) > _WIDEST else 0
+        shown = "".join(character if character.isprintable() else " " for character in line[first : first + _WIDEST])
+        number = self.text.count("\n", 0, start) + 1
+        place = f"line {number}, column {column + 1}" if "\n" in self.text else f"column {column + 1}"
+        return f"{shown}\n{' ' * (column - first)}^\n{place}: {self}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

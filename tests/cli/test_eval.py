@@ -114,8 +114,20 @@ def test_a_wrong_expression_exits_2_with_a_caret_under_the_place() -> None:
     assert result.stderr.splitlines() == [
         "latency_seconds > 5",
         "                  ^",
-        "latency_seconds is seconds; write 5s",
+        "column 19: latency_seconds is seconds; write 5s",
     ]
+
+
+def test_an_expression_may_begin_with_a_minus() -> None:
+    assert sampled("-latency_seconds < 0s", "latency_seconds=2s")[0] == "BREACHED"
+    assert sampled("-1 * up < 0", "up=1")[0] == "BREACHED"
+    assert sampled("-(up) < 0", "up=-1")[0] == "CLEAR"
+
+
+def test_a_mistyped_option_is_no_expression() -> None:
+    result = CliRunner().invoke(eval_command, ["--smaple", "up=1", "up == 0", "--type", "web"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--smaple" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,15 @@ def test_an_error_renders_its_line_a_caret_and_a_sentence() -> None:
     assert refused(text).render().split("\n") == [
         " latency_seconds > 5",
         "                   ^",
-        "latency_seconds is seconds; write 5s",
+        "line 2, column 20: latency_seconds is seconds; write 5s",
     ]
+
+
+def test_of_a_very_long_condition_the_part_around_the_error_is_shown() -> None:
+    shown, caret, sentence = refused("up == 0 or " * 300 + "latency_seconds > 5").render().split("\n")
+    assert len(shown) <= 160
+    assert shown[caret.index("^")] == "5"
+    assert sentence == "column 3319: latency_seconds is seconds; write 5s"
 
 
 def test_a_condition_of_four_kib_is_allowed_and_a_longer_one_refused() -> None:

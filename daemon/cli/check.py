@@ -151,10 +151,11 @@ def _up(samples: Mapping[str, object]) -> str:
 def _samples(samples: Mapping[str, Any], specs: Mapping[str, Any]) -> str:
     from daemon.engine.values import human
 
+    known = [name for name in specs if name in samples]  # in the order of the check type's page
     shown = [
-        f"{name}={human(value, specs[name].dimension) if name in specs else value}"
-        for name, value in samples.items()
-        if name != "up"
+        f"{name}={human(samples[name], specs[name].dimension) if name in specs else samples[name]}"
+        for name in [*known, *(name for name in samples if name not in specs)]
+        if name != "up" and samples[name] != ""
     ]
     more = f" … {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     return " ".join(shown[:_SHOWN]) + more

@@ -4,13 +4,13 @@ What it comes to is a level as monitoring plug-ins have it; the worst wins: crit
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from daemon.config.setup import Setup
 from daemon.engine.observations import Observations
-from daemon.model.check import Check, Run
+from daemon.model.check import Check, Reading, Run, Sample
 from daemon.model.rule import Severity, Verdict
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
@@ -126,6 +126,7 @@ def _finding(binding: Binding, run: Run, subject: Subject, observations: Observa
     because = when.because(judged.view)
     level = Level.OK
     if judged.verdict is Verdict.BREACHED:
+        because = _with_detail(because, subject.samples)
         level = Level.CRITICAL if rule.severity in (Severity.P0, Severity.P1) else Level.WARNING
     elif judged.verdict is Verdict.UNKNOWN and when.needs_window and subject.blind is None:
         because = f"{NOT_JUDGED} ({because})"
@@ -145,18 +146,25 @@ def _finding(binding: Binding, run: Run, subject: Subject, observations: Observa
 
 def _without_rule(run: Run) -> Iterable[Finding]:
     """A check that no rule has judged is judged by its `up` alone."""
-    ups = [(reading.subject, reading.samples.get("up")) for reading in run.readings]
-    for subject, up in [("", None)] if run.error is not None else ups:
+    for reading in run.readings if run.error is None else [Reading(samples={})]:
+        up = reading.samples.get("up")
         verdict = Verdict.UNKNOWN if up is None else Verdict.BREACHED if up == 0 else Verdict.CLEAR
         level = {Verdict.UNKNOWN: Level.UNKNOWN, Verdict.BREACHED: Level.CRITICAL, Verdict.CLEAR: Level.OK}[verdict]
-        missing = run.error or "it yields no up"
+        up = int(up) if isinstance(up, float) and up.is_integer() else up
+        because = (run.error or "it yields no up") if up is None else f"up = {up}"
         yield Finding(
             check=run.check,
-            subject=subject,
+            subject=reading.subject,
             rule=None,
             severity=None,
             verdict=verdict,
-            because=missing if up is None else f"up = {up:g}" if isinstance(up, int | float) else f"up = {up}",
+            because=_with_detail(because, reading.samples) if verdict is Verdict.BREACHED else because,
             needs_window=False,
             level=level,
         )
+
+
+def _with_detail(because: str, samples: Mapping[str, Sample]) -> str:
+    """What the check itself says of what is wrong goes with the operands."""
+    detail = samples.get("detail")
+    return f"{because} ({detail})" if detail else because

@@ -93,7 +93,7 @@ def test_all_well_is_0_and_says_so_first(heald: Heald, listener: Listener) -> No
 def test_a_check_without_a_rule_that_is_down_is_critical(heald: Heald, listener: Listener, shut: int) -> None:
     done = heald(tcp("web", listener.port) + tcp("db", shut))
     assert done.exit_code == 2, done.output
-    assert done.stdout.startswith("critical: db: up = 0\n")
+    assert done.stdout.startswith("critical: db: up = 0 (the connection was refused)\n")
 
 
 @pytest.mark.parametrize(("severity", "code"), [("P0", 2), ("P1", 2), ("P2", 1), ("P3", 1)])
@@ -134,7 +134,7 @@ def test_a_condition_that_needs_more_than_one_run_says_so_and_is_not_judged(heal
 def test_a_check_whose_rules_all_need_more_than_one_run_is_judged_by_up(heald: Heald, shut: int) -> None:
     done = heald(tcp("db", shut), "slower: {check: db, when: 'delta(latency_seconds, 5m) > 1s', severity: P3}")
     assert done.exit_code == 2, done.output
-    assert done.stdout.startswith("critical: db: up = 0\n")
+    assert done.stdout.startswith("critical: db: up = 0 (the connection was refused)\n")
 
 
 def test_a_condition_with_a_window_that_one_run_decides_says_what_its_windows_saw(heald: Heald, shut: int) -> None:
@@ -206,11 +206,21 @@ def test_json_has_all_that_was_seen_and_found(heald: Heald, shut: int) -> None:
             "rule": "db-down",
             "severity": "P1",
             "verdict": "BREACHED",
-            "because": "up = 0",
+            "because": "up = 0 (the connection was refused)",
             "needs_window": False,
             "level": "critical",
         }
     ]
+
+
+def test_the_first_line_says_what_the_check_says_of_what_is_wrong(heald: Heald, shut: int) -> None:
+    done = heald(tcp("db", shut))
+    assert done.stdout.splitlines()[0] == "critical: db: up = 0 (the connection was refused)"
+
+
+def test_samples_are_shown_in_the_order_of_the_type_and_without_empty_ones(heald: Heald, listener: Listener) -> None:
+    row = heald(tcp("web", listener.port)).stdout.splitlines()[3]
+    assert [part.partition("=")[0] for part in row.split()[2:]] == ["latency_seconds", "dns_seconds", "connect_seconds"]
 
 
 def test_a_check_that_hangs_is_cut_at_its_timeout(heald: Heald) -> None:

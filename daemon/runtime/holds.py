@@ -112,7 +112,8 @@ class Holds:
     def exhaust(self, key: LadderKey) -> None:
         """Every step was tried: heald acts on it no more until it resolves or somebody says `heald retry`."""
         ladder = self._board.ladders[key]
-        sentence = "every step of the rule was tried and it is still not well"
+        made = "would have been made, on paper," if ladder.would else "was made"
+        sentence = f"every try of every step {made} and it is still not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True, hold=HoldReason.EXHAUSTED))
         for incident in self._firing(key):

@@ -8,7 +8,8 @@ the future that it waits for stands behind a gate, which time can open too. One 
 
 import asyncio
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from daemon.logs import log
@@ -179,3 +180,14 @@ class Drive:
 def _finish(gate: asyncio.Future[None] | None) -> None:
     if gate is not None and not gate.done():
         gate.set_result(None)
+
+
+def coroutine_of(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    """What a plug-in gave us to wait for, as a coroutine."""
+    if isinstance(awaitable, CoroutineType):
+        return awaitable
+
+    async def awaited() -> Any:
+        return await awaitable
+
+    return awaited()

@@ -1,7 +1,8 @@
 """Carries proposals out: second look, claim, effect. The only place that waits for them."""
 
 import asyncio
-from typing import Never
+from collections.abc import Awaitable
+from typing import Any, Never
 
 from daemon.engine.guards import Proposal
 from daemon.errors import CheckError, RemediationError, StoreError
@@ -9,11 +10,13 @@ from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.remediation import Attempt, AttemptState, Outcome
-from daemon.model.service import ServiceState
+from daemon.model.service import ServiceState, ServiceStatus
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
+from daemon.runtime.drive import Drive, coroutine_of
+from daemon.runtime.faults import is_ours, named
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
 from daemon.runtime.toolbox import ActToolbox, Toolbox
@@ -21,7 +24,8 @@ from daemon.store.store import Store
 
 BEGIN_WITHIN = 5.0  # seconds after its claim by which an effect begins, or never (docs/judgement.md, ladder)
 ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
-_CANCEL_GRACE = 5.0  # seconds a cancelled remediation may take to end; then it is abandoned
+_ASK_GRACE = 1.0  # seconds a manager that was asked for too long may take to end
+_CANCEL_GRACE = 5.0  # seconds a cancelled remediation may take to end; then it is closed by force
 
 
 class Executor:
@@ -48,10 +52,12 @@ class Executor:
         self._clock = clock
         self._node = node
         self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)  # for second looks
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration; what is under way ends under the old one."""
         self._bindings = bindings
+        self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)
 
     async def run(self) -> Never:
         """The standing task: weigh the proposals of each instant, most severe first."""
@@ -97,8 +103,12 @@ class Executor:
         upstream = setup.upstream.get(proposal.service or "", ())
         names = [name for service in upstream for name in bindings.checks_of.get(service, ())]
         checks: list[Check] = [setup.checks[name] for name in dict.fromkeys([*names, proposal.check])]
-        for run in await asyncio.gather(*(self._runs.look(check, is_look=True) for check in checks)):
-            self._runs.take(run)
+        await asyncio.gather(*(self._look(check) for check in checks))
+
+    async def _look(self, check: Check) -> None:
+        """Look and judge at once: a regular run that ends later must be judged later too."""
+        async with self._places:
+            self._runs.take(await self._runs.look(check, is_look=True))
 
     async def _ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
         """Hold while the resource's own manager is acting on it, or cannot be asked."""
@@ -108,13 +118,18 @@ class Executor:
             return None
         context = Toolbox(node=self._node, clock=self._clock, timeout=ASK_MANAGER)
         try:
-            async with asyncio.timeout(ASK_MANAGER):
-                status = await manager.status(context)
-        except TimeoutError:
-            sentence = f"{manager.kind} did not say within {ASK_MANAGER:.0f}s what {proposal.resource} is doing"
-            return Hold(reason=HoldReason.BLIND_NOW, sentence=sentence)
+            drive = await self._drive(manager.status(context), ASK_MANAGER, _ASK_GRACE)
+            if drive.is_late:
+                raise CheckError(f"it did not say within {ASK_MANAGER:.0f}s what {proposal.resource} is doing")
+            status = drive.value
+            if not isinstance(status, ServiceStatus):
+                raise TypeError(f"its status is {type(status).__name__}, not a ServiceStatus")
         except CheckError as error:
             return Hold(reason=HoldReason.BLIND_NOW, sentence=f"{manager.kind} could not be asked: {error}")
+        except BaseException as error:  # a plug-in's bug blinds us for its own resource only
+            if is_ours(error):
+                raise
+            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"bug in manager {manager.kind}: {named(error)}")
         if status.state is not ServiceState.BUSY:
             return None
         sentence = f"its own manager is acting on it: {manager.kind} says {status.detail}"
@@ -134,9 +149,8 @@ class Executor:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=f"the claim could not be written: {error}")
         if hold is None:
             return True
-        self._store.submit(*rows)
         self._healing.claims.take_back(proposal, attempt, hold)
-        self._runs.flush()
+        self._store.submit(*rows, *self._board.take_rows())  # together: half of it would spend the try
         return False
 
     async def _effect(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> None:
@@ -174,28 +188,38 @@ class Executor:
             because=incident.because if incident else "",
             attempt=attempt.id,
         )
-        task = asyncio.ensure_future(kind.act(proposal.step.options, target, context))
         try:
-            done, _ = await asyncio.wait({task}, timeout=attempt.timeout)
-            if not done:
-                await self._give_up(task)
-                raise RemediationError(f"it did not end within {attempt.timeout:g}s and was ended")
-        except asyncio.CancelledError:
-            await self._give_up(task)
+            drive = await self._drive(kind.act(proposal.step.options, target, context), attempt.timeout, _CANCEL_GRACE)
+        except RemediationError:
             raise
-        error = task.exception()
-        if error is None or isinstance(error, RemediationError):
-            return task.result()
-        log.error("remediation_bug", f"Remediation {attempt.remediation} has a bug: {error!r}.", exc_info=error)
-        raise RemediationError(f"bug in remediation {attempt.remediation}: {error!r}") from error
+        except BaseException as error:  # whatever a plug-in raises, SystemExit too, fails its own attempt only
+            if is_ours(error):
+                raise
+            sentence = f"bug in remediation {attempt.remediation}: {named(error)}"
+            log.error("remediation_bug", f"There is a {sentence}.", exc_info=error)
+            raise RemediationError(sentence) from error
+        if drive.is_late:
+            raise RemediationError(_ending(attempt, drive))
+        outcome = drive.value
+        if not isinstance(outcome, Outcome):
+            sentence = f"bug in remediation {attempt.remediation}: it returned {type(outcome).__name__}, not an Outcome"
+            log.error("remediation_bug", f"There is a {sentence}.")
+            raise RemediationError(sentence)
+        return outcome
 
-    async def _give_up(self, task: asyncio.Future[Outcome]) -> None:
-        """Cancel a remediation; one that ignores it is abandoned, and that is said."""
-        task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=_CANCEL_GRACE)
-        if done:
-            if not task.cancelled():
-                task.exception()  # seen: what it says after its end was cancelled changes nothing
-            return
-        log.error("remediation_abandoned", "A remediation ignores its cancellation and is abandoned.")
-        task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
+    async def _drive(self, work: Awaitable[Any], within: float, grace: float) -> Drive:
+        """Run what a plug-in does for at most `within` seconds and `grace` to clean up. Raises what it raises."""
+        drive, began = Drive(coroutine_of(work), self._clock), self._clock.steady()
+        if not drive.step(began):
+            await drive.rest(within - (drive.ended - began), grace)
+        return drive
+
+
+def _ending(attempt: Attempt, drive: Drive) -> str:
+    """How a remediation ended that took too long; one that did not want to is also told to who reads the log."""
+    sentence = f"it did not end within {attempt.timeout:g}s"
+    if not drive.is_stubborn:
+        return f"{sentence} and was ended"
+    sentence += f" and ignored its cancellation: it was {'closed by force' if drive.is_over else 'abandoned'}"
+    log.error("remediation_stubborn", f"Remediation {attempt.remediation}: {sentence}.", attempt=attempt.id)
+    return sentence

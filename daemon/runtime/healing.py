@@ -231,13 +231,19 @@ class Healing:
         if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:
             return None  # a reload came between: judged anew from the next run
         if verdict is Verdict.BREACHED and run is not None:
+            incident = self._board.incidents.get(proposal.incident)
+            if incident is None or incident.state is not IncidentState.FIRING:
+                return None  # a run that ended while heald looked found it clear: judged anew from the next run
             proposal = replace(proposal, ladder=ladder, run_began=run.began, run_ended=run.ended)
             busy = manager.sentence if manager and manager.reason is HoldReason.RESOURCE_BUSY else None
             hold, goes_on = decide(proposal, self.facts(proposal, manager_busy=busy))
-            hold = hold if hold is not None or manager is None else manager
+            if goes_on and manager is not None:
+                hold, goes_on = manager, False
+            if hold is not None and hold.reason is HoldReason.BLIND_NOW:
+                self._board.put_ladder(replace(ladder, clear_streak=0))
             if hold is not None:
                 self._holds.put(proposal, hold)
-            return self.claims.make(proposal) if goes_on and manager is None else None
+            return self.claims.make(proposal) if goes_on else None
         if verdict is Verdict.CLEAR:
             self._board.put_ladder(ladders.found_clear(ladder))
             sentence = "it was clear when heald looked again, just before acting"

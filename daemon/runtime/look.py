@@ -4,26 +4,18 @@ Whatever a plug-in does, the others go on, and it is said: it may raise, hang, i
 Only one thing cannot be interrupted inside a process: code that never gives the loop back. It is named afterwards.
 """
 
-import asyncio
 import errno
-import re
-from collections.abc import Awaitable, Coroutine
-from types import CoroutineType
-from typing import Any
 
 from daemon.errors import CheckError
-from daemon.logs import log, masked
+from daemon.logs import log
 from daemon.model.check import Check, Run
 from daemon.protocols import CheckContext, CheckType, Clock
-from daemon.runtime.drive import Drive
+from daemon.runtime.drive import Drive, coroutine_of
+from daemon.runtime.faults import is_ours, named, words_of
 from daemon.runtime.fit import Fit, UnfitError
 
 CANCEL_GRACE = 1.0  # seconds a cancelled plug-in may take to clean up
 LONGEST_STEP = 0.25  # seconds; more than one coalesced start (200 ms) is more than the timetable forgives
-_UNREADABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-)  # controls; lone surrogates, which no file takes as UTF-8
-_LONGEST_ERROR = 500  # characters of a sentence about a run
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}  # what this host lacks is no bug of a plug-in
 
 
@@ -80,7 +72,7 @@ class Looks:
             fit = known.fit or known.learn(check_type)
             if self._abandoned and self._has_left(check.name):
                 raise CheckError(f"the last run of check type {check.type} ignores every attempt to end it")
-            drive = Drive(_coroutine(check_type.check(check.options, context)), clock)
+            drive = Drive(coroutine_of(check_type.check(check.options, context)), clock)
             if not drive.step(began):
                 await drive.rest(check.timeout - (drive.ended - began), CANCEL_GRACE)
                 if drive.is_late:
@@ -88,10 +80,8 @@ class Looks:
             readings = fit.readings(drive.value)
             at = clock.stamp()
             return Run(check=check.name, began=began, ended=drive.ended, readings=readings, is_look=is_look, at=at)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # whatever a plug-in raises, SystemExit too, blinds its own check only
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            if is_ours(error):
                 raise
             why = self._why(check, known, error)
             return Run(check=check.name, began=began, ended=clock.steady(), error=why, is_look=is_look)
@@ -116,9 +106,7 @@ class Looks:
 
     def _why(self, check: Check, known: _Known, error: BaseException) -> str:
         """Why a run is blind, in a sentence; a plug-in's own fault is logged too."""
-        text = _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(masked(_text(error)).split()))
-        if len(text) > _LONGEST_ERROR:
-            text = f"{text[:_LONGEST_ERROR]}…"
+        text = words_of(error)
         if isinstance(error, CheckError):
             return text or f"check type {check.type} could not look and did not say why"
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _OUT_OF):
@@ -126,7 +114,7 @@ class Looks:
         if isinstance(error, UnfitError):
             why, event, trace = f"check type {check.type}: {text}", "check_unfit", None
         else:
-            why = f"bug in check type {check.type}: {type(error).__name__}{': ' if text else ''}{text}"
+            why = f"bug in check type {check.type}: {named(error)}"
             event, trace = "check_bug", error
         if known.is_new(f"{event} {type(error).__name__}"):
             log.error(event, f"Check {check.name} cannot look: {why}.", exc_info=trace, check=check.name)
@@ -149,29 +137,3 @@ class Looks:
 
 look = Looks().look  # plug-ins that were abandoned belong to the process, whatever configuration began them
 """`Looks.look` of the whole process."""
-
-
-def _coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
-    if isinstance(awaitable, CoroutineType):
-        return awaitable
-
-    async def awaited() -> Any:
-        return await awaitable
-
-    return awaited()
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody asked the task that we run in to end. Without a loop nobody can have."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return False
-    return task is not None and task.cancelling() > 0
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as worse:  # noqa: BLE001 - an exception of a plug-in that cannot even say what it is
-        return f"without words, because its own text raises {type(worse).__name__}"

@@ -151,6 +151,7 @@ class Assembly:
         for rule in self._bindings.rules.keys() - bindings.rules.keys():
             self.metrics.forget_rule(rule)
         self.setup, self._bindings = setup, bindings
+        self.circumstances.wait_for_others(bindings.pairs)
         self.pipeline.replace(bindings)
         self.executor.replace(bindings)
         self.janitor.replace(bindings)

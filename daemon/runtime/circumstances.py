@@ -29,10 +29,21 @@ class Circumstances:
         grace = settings.startup_grace
         self.grace_until = max(stamp.boottime + grace, BOOT_GRACE) if grace > 0 else 0.0
         self._not_clear_yet: set[tuple[str, str]] | None = None
+        self._pairs: frozenset[tuple[str, str]] = frozenset()
 
     def wait_for_clear(self, pairs: frozenset[tuple[str, str]]) -> None:
         """Say which rule x check must have been CLEAR before the startup grace ends early."""
         self._not_clear_yet = set(pairs)
+        self._pairs = pairs
+
+    def wait_for_others(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """A reload changed which they are: what is gone is not waited for, what is new is."""
+        if self._not_clear_yet is not None and pairs != self._pairs:
+            was_waiting = bool(self._not_clear_yet)
+            self._not_clear_yet = (self._not_clear_yet & pairs) | (pairs - self._pairs)
+            self._pairs = pairs
+            if was_waiting and not self._not_clear_yet:
+                self.grace_until = 0.0
 
     @property
     def is_graced(self) -> bool:

@@ -1,8 +1,10 @@
 """The standing small duties: the clock is watched, old state is dropped, what was only measured is written."""
 
 import asyncio
+import contextlib
 from typing import Never
 
+from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
@@ -48,7 +50,8 @@ class Janitor:
         if measured and self._store.is_writable:
             self._store.submit(*measured)
         if self._rounds % _TRIM_EVERY == 0 and self._store.is_writable:
-            await self._store.trim(longest=self._bindings.longest_window)
+            with contextlib.suppress(StoreError):  # the store has said it, and tries again; this can wait
+                await self._store.trim(longest=self._bindings.longest_window)
 
     def _say_pause(self, why: str | None) -> None:
         if why is not None and self._paused is None:

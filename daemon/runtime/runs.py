@@ -47,7 +47,7 @@ class Runs:
 
     def replace(self, setup: Setup) -> None:
         """Go on with another configuration."""
-        for name in self._counts.keys() - setup.checks.keys():
+        for name in self._setup.checks.keys() - setup.checks.keys():
             self._metrics.forget(name)
             self.newest.pop(name, None)
         self._setup = setup
@@ -65,7 +65,8 @@ class Runs:
         if toolbox is None:
             toolbox = Toolbox(node=self._node, clock=self._clock, timeout=check.timeout)
             self._toolboxes[check.name] = toolbox
-            self._counts[check.name] = self._metrics.check(check.name)
+            if check.name in self._setup.checks:  # a second look may be of one that a reload removed meanwhile
+                self._counts[check.name] = self._metrics.check(check.name)
         return await look(check, self._setup.types.checks[check.type], toolbox, self._clock, is_look=is_look)
 
     def take(self, run: Run) -> None:

@@ -83,6 +83,7 @@ def _link(document: Document, linking: Linking) -> Setup:
         checks=checks.checks,
         rules=rules,
         types=linking.types,
+        secret_variables=frozenset(linking.reader.secrets.withheld),
     )
 
 

@@ -15,6 +15,7 @@ LARGEST = 2**16
 """Bytes of the largest file that a reference may name."""
 _HOW = "write ${env:NAME}, ${file:PATH} or ${credential:NAME}, or $${ for a plain ${"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+_NEVER_SECRET = re.compile(r"PATH|HOME|USER|LOGNAME|SHELL|PWD|TMPDIR|TZ|TERM|HOSTNAME|LANG|LANGUAGE|(?:LC|XDG)_.*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9_@:=.-]{1,255}")  # systemd.exec(5): a name that is valid as a file name
 _GIVEN_AWAY = 5  # characters in a row of a secret that a sentence may not have
@@ -39,6 +40,7 @@ class Secrets:
 
     folder: Path  # of the rules file: paths are relative to it
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    withheld: set[str] = field(default_factory=set)  # variables that no command gets, unless its options say so
     _known: dict[str, str] = field(default_factory=dict, repr=False)  # by reference, as each is read once
 
     def resolve(self, text: str) -> str:
@@ -53,6 +55,13 @@ class Secrets:
             end = found.end()
             parts.append("${" if found[1] is None else self._value(found))
         return "".join([*parts, text[end:]])
+
+    def withhold_from_commands(self, text: str) -> None:
+        """Note the variables that a secret option's text names: they are for that option and nobody else."""
+        for found in _REFERENCE.finditer(text):
+            kind, _, name = (found[1] or "").partition(":")
+            if kind == "env" and not _NEVER_SECRET.fullmatch(name):
+                self.withheld.add(name)
 
     def values_in(self, text: str) -> dict[str, str]:
         """The values that the references of a text stand for, by reference."""

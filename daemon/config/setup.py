@@ -33,3 +33,4 @@ class Setup:
     checks: Mapping[str, Check]  # in the file's order
     rules: tuple[Rule, ...]  # in the file's order
     types: Types
+    secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options

@@ -159,6 +159,8 @@ class _Filling:
             self._reader.hide(node)
         if not isinstance(node.value, str):
             return node.value
+        if has_secret:
+            self._reader.secrets.withhold_from_commands(node.value)
         text = self._resolve(node, path) if has_reference(node.value) else node.value
         return SecretStr(text) if has_secret else text
 

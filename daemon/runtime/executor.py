@@ -116,7 +116,8 @@ class Executor:
         manager = next((it for it in managers if it.resource == proposal.resource), None)
         if manager is None:
             return None
-        context = Toolbox(node=self._node, clock=self._clock, timeout=ASK_MANAGER)
+        secret = bindings.setup.secret_variables
+        context = Toolbox(node=self._node, clock=self._clock, timeout=ASK_MANAGER, withhold=secret)
         try:
             drive = await self._drive(manager.status(context), ASK_MANAGER, _ASK_GRACE)
             if drive.is_late:
@@ -183,6 +184,7 @@ class Executor:
             node=self._node,
             clock=self._clock,
             timeout=attempt.timeout,
+            withhold=bindings.setup.secret_variables,
             incident=proposal.incident,
             rule=attempt.rule,
             because=incident.because if incident else "",

@@ -63,7 +63,12 @@ class Runs:
         """Look once, within the check's timeout."""
         toolbox = self._toolboxes.get(check.name)
         if toolbox is None:
-            toolbox = Toolbox(node=self._node, clock=self._clock, timeout=check.timeout)
+            toolbox = Toolbox(
+                node=self._node,
+                clock=self._clock,
+                timeout=check.timeout,
+                withhold=self._setup.secret_variables,
+            )
             self._toolboxes[check.name] = toolbox
             if check.name in self._setup.checks:  # a second look may be of one that a reload removed meanwhile
                 self._counts[check.name] = self._metrics.check(check.name)

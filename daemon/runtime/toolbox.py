@@ -14,6 +14,7 @@ class Toolbox:
     node: str
     clock: Clock
     timeout: float  # seconds the run may take
+    withhold: frozenset[str] = frozenset()  # variables that no command gets: `Setup.secret_variables`
 
     async def run(
         self,
@@ -25,7 +26,9 @@ class Toolbox:
         output_limit: int = 65536,
     ) -> Completed:
         """As `CheckContext.run`."""
-        return await run_command(argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit)
+        return await run_command(
+            argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit, withhold=self.withhold
+        )
 
 
 @dataclass(kw_only=True, slots=True)

@@ -91,7 +91,8 @@ async def look_once(setup: Setup, names: Collection[str], *, clock: Clock, node:
 
     async def start(check: Check) -> Run:
         async with together:
-            toolbox = Toolbox(node=node, clock=clock, timeout=check.timeout)
+            secret = setup.secret_variables
+            toolbox = Toolbox(node=node, clock=clock, timeout=check.timeout, withhold=secret)
             return await look(check, setup.types.checks[check.type], toolbox, clock)
 
     runs = await asyncio.gather(

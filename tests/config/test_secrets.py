@@ -141,6 +141,23 @@ def test_secret_options_are_secret_from_the_first_moment_on(setup: Setup) -> Non
     assert options.headers["X-Plain"] == SecretStr("written-in-the-file")  # type: ignore[attr-defined]  # as above
 
 
+def test_the_variables_that_secret_options_name_are_told_to_be_kept_from_commands(setup: Setup) -> None:
+    assert setup.secret_variables == {"SHOP_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("text", "withheld"),
+    [
+        ("Bearer ${env:TOKEN} ${env:EMPTY}", {"TOKEN", "EMPTY"}),
+        ("${file:token} ${credential:db} $${env:TOKEN} plain", set()),
+        ("${env:PATH}:${env:LC_ALL}:${env:XDG_RUNTIME_DIR}:${env:PATHS}", {"PATHS"}),
+    ],
+)
+def test_what_every_command_needs_is_no_secret(secrets: Secrets, text: str, withheld: set[str]) -> None:
+    secrets.withhold_from_commands(text)
+    assert secrets.withheld == withheld
+
+
 def test_plain_options_are_resolved_as_well(setup: Setup) -> None:
     assert setup.checks["api"].options.url == f"http://localhost/{TOKEN}"  # type: ignore[attr-defined]  # as above
     assert setup.rules[0].steps[0].options.argv == ["notify", f"--token={TOKEN}"]  # type: ignore[attr-defined]  # run's

@@ -312,9 +312,11 @@ def test_the_collector_is_as_it_was_before_whatever_comes_of_it(read: Load) -> N
         "checks: {a: {every: 1s, timeout: 5s, tcp: {host: x, port: 1}}}\n",
         "checks: {a: {every: 1m, tcp: {host: x, port: 1}}}\nrules: {r: {check: a, when: up == 0, for: 5s}}\n",
         "settings: {budget: [3/5s, 100000/1d, 20/1h, 30/1h]}\n",
-        "settings: {mode: act}\nservices: {s: {run_by: {command: {start: [a], stop: [b]}}}}\n"
-        "checks: {a: {service: s, every: 1m, tcp: {host: x, port: 1}}}\n"
-        "rules: {r: {check: a, when: up == 0, steps: [{restart: {}, tries: 1000000, verify: 1s}]}}\n",
+        (
+            "settings: {mode: act}\nservices: {s: {run_by: {command: {start: [a], stop: [b]}}}}\n"
+            "checks: {a: {service: s, every: 1m, tcp: {host: x, port: 1}}}\n"
+            "rules: {r: {check: a, when: up == 0, steps: [{restart: {}, tries: 1000000, verify: 1s}]}}\n"
+        ),
     ],
 )
 def test_what_is_merely_unwise_is_valid(read: Load, rest: str) -> None:

@@ -45,7 +45,8 @@ class Options(OptionsModel):
     start: Argv | None = Field(default=None, description="Starts the service and returns once it is started.")
     stop: Argv | None = Field(default=None, description="Stops the service and returns once it has ended.")
     restart: Argv | None = Field(
-        default=None, description="Restarts the service, or starts it if it is stopped; if not set: stop, then start."
+        default=None,
+        description="Restarts the service, or starts it if it is stopped; if not set: stop, if set, and start.",
     )
     status: Argv | None = Field(
         default=None, description="Exits 0 if the service runs, 3 if it is stopped, 1 or 2 if it is dead (LSB)."
@@ -53,8 +54,8 @@ class Options(OptionsModel):
 
     @model_validator(mode="after")
     def _can_restart(self) -> Self:
-        if self.restart is None and (self.start is None or self.stop is None):
-            raise ValueError("there is no way to restart the service; write restart, or both start and stop")
+        if self.restart is None and self.start is None:
+            raise ValueError("there is no way to restart the service; write restart, or start and stop")
         return self
 
 
@@ -76,10 +77,12 @@ async def stop(options: Options, context: CheckContext) -> str:
 
 
 async def restart(options: Options, context: CheckContext) -> str:
-    """Run `restart`, or `stop` and then `start`. Raises RemediationError."""
+    """Run `restart`, or `stop` and then `start`, or `start` alone. Raises RemediationError."""
     if options.restart is not None:
         done = await _act("restart", options.restart, context)
         return f"restarted by {_spoken(done)}"
+    if options.stop is None:
+        return await _start_dead(options, context)
     began = context.clock.steady()
     try:
         await _act("stop", options.stop, context, also_fine=(_NOT_RUNNING,))
@@ -88,6 +91,20 @@ async def restart(options: Options, context: CheckContext) -> str:
             raise  # it may still run: a second one beside it would be worse than none restarted
     done = await _act("start", options.start, context, spent=context.clock.steady() - began)
     return f"stopped, and started by {_spoken(done)}"
+
+
+async def _start_dead(options: Options, context: CheckContext) -> str:
+    """Start what cannot be stopped, unless it runs: by LSB a second `start` is harmless, but it would heal nothing."""
+    began = context.clock.steady()
+    if options.status is not None:
+        try:
+            found = await _status(options.status, context, _STATUS_WITHIN)
+        except CheckError as error:  # it may still run: a second one beside it would be worse
+            raise RemediationError(f"not started: {error}") from error
+        if found.state is ServiceState.RUNNING:
+            raise RemediationError(f"it is {found.detail}, and no stop or restart command is set")
+    done = await _act("start", options.start, context, spent=context.clock.steady() - began)
+    return f"started by {_spoken(done)}"
 
 
 async def status(options: Options, context: CheckContext) -> ServiceStatus:

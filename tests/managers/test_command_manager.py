@@ -101,6 +101,26 @@ async def test_without_a_restart_command_it_is_stopped_and_started(script: list[
     assert calls(tmp_path) == ["stop", "start", "stop", "start"]
 
 
+async def test_what_cannot_be_stopped_is_only_started(script: list[str], tmp_path: Path) -> None:
+    assert (await command.restart(options(start=[*script, "start"]), check_context())).startswith("started by")
+    (tmp_path / "state").unlink()
+    settings = options(start=[*script, "start"], status=[*script, "status"])
+    assert (await command.restart(settings, check_context())).startswith("started by")
+    assert calls(tmp_path) == ["start", "status", "start"]
+
+
+async def test_what_cannot_be_stopped_is_not_started_while_it_runs_or_may_run(
+    script: list[str], tmp_path: Path
+) -> None:
+    await command.start(options(start=[*script, "start"]), check_context())
+    settings = options(start=[*script, "start"], status=[*script, "status"])
+    with pytest.raises(RemediationError, match=r"it is running \(exit code 0\), and no stop or restart"):
+        await command.restart(settings, check_context())
+    with pytest.raises(RemediationError, match="not started: status command sh does not know"):
+        await command.restart(options(start=[*script, "start"], status=sh("exit 4")), check_context())
+    assert calls(tmp_path) == ["start", "status"]
+
+
 async def test_a_stop_that_fails_keeps_it_from_being_started_twice(tmp_path: Path) -> None:
     start = sh(f"touch {tmp_path}/started")
     for status in (None, sh("exit 0"), sh("exit 4"), ["no-such-command"]):
@@ -171,8 +191,8 @@ def test_the_resource_is_the_services_own() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({}, "no way to restart the service; write restart, or both start and stop"),
-        ({"start": ["x"]}, "no way to restart"),
+        ({}, "no way to restart the service; write restart, or start and stop"),
+        ({"stop": ["x"], "status": ["x"]}, "no way to restart"),
         ({"restart": []}, "names no command"),
         ({"restart": "x"}, "list"),
         ({"restart": ["x"], "reload": ["x"]}, "reload"),

@@ -2,8 +2,8 @@
 
 A check is a module with `Options`, `SAMPLES` and `async def check(options, context)`; it may set `DISCOVERS = True`
 where it finds its subjects at run time, and offer `samples(options)` for samples that its options name.
-A remediation is a module with `Options`, `resource(options, target)`, `async def act(options, target, context)` and
-`async def plan(options, target, context)`; it may set `asks = True` or `harmless = True`.
+A remediation is a module with `Options`, `resource(options, target)` and `async def act(options, target, context)`; it
+may set `asks = True` or `harmless = True`, and offer `async def plan(options, target, context)`: what it would do.
 A service manager is a module with `Options`, `resource(options, service, node)` and `async def start, stop, restart,
 status (options, context)`.
 The file's name is the plug-in's name. Nothing is registered anywhere.

@@ -142,7 +142,8 @@ def _remediation_type(name: str, module: ModuleType) -> FoundRemediationType:
     options = _options(module, StepKeys, "step")
     _function(module, "resource", "options, target", is_async=False)
     _function(module, "act", "options, target, context", is_async=True)
-    _function(module, "plan", "options, target, context", is_async=True)
+    if hasattr(module, "plan"):
+        _function(module, "plan", "options, target, context", is_async=True)
     return FoundRemediationType(
         name=name, module=module, options=options, asks=_flag(module, "asks"), harmless=_flag(module, "harmless")
     )

@@ -10,12 +10,14 @@ from daemon.config.document import Node, join
 from daemon.config.link_checks import Checks
 from daemon.config.link_services import Services
 from daemon.config.linking import Linking
+from daemon.config.plugin_types import Unlinked
 from daemon.config.schema import StepKeys
 from daemon.config.secrets import has_reference
 from daemon.config.shapes import Shape, below, fields_of, is_secret
 from daemon.config.wording import found
 from daemon.errors import HealdError
 from daemon.model.rule import Step
+from daemon.model.service import Service
 from daemon.model.target import Target
 
 _MASK = "**********"
@@ -112,18 +114,19 @@ def _try_resources(
 ) -> None:
     """Ask what the step would touch for each check: what cannot be told now never can."""
     resource: Callable[[Any, Target], str] = linking.types.remediations[step.remediation].resource
-    if len(services.services) < len(services.named):
-        return  # a service has a problem of its own, and this would say it a second time in other words
+    broken = [name for name in services.named if name not in services.services]
+    managers = {**services.managers, **{name: Unlinked(resource=f"unlinked:{name}") for name in broken}}
     for name in names:
-        service = services.services.get(checks.services.get(name, ""))
+        own = checks.services.get(name, "")
+        service = Service(name=own) if own in broken else services.services.get(own)
         if service is None and name in checks.services:
             continue  # there is no such service, which is reported
-        target = Target(node=linking.node, check=name, service=service, managers=services.managers)
+        target = Target(node=linking.node, check=name, service=service, managers=managers)
         try:
             resource(step.options, target)
         except HealdError as error:
             said = linking.reader.without_secrets(str(error), node)
-            linking.add(node.key, path, f"{said}, so that this step could never act")
+            linking.add(node.key, path, f"this step could never act: {said}")
             return
         except Exception as error:  # noqa: BLE001 - a plug-in's own fault is an error of the step, not of the loader
             linking.add(node.key, path, f"{step.remediation} cannot say what it would touch: {type(error).__name__}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from daemon.errors import CheckError, RemediationError
 from daemon.model.check import Reading, SampleSpec
 from daemon.model.remediation import Outcome
 from daemon.model.service import Service, ServiceStatus
@@ -58,10 +59,13 @@ class FoundRemediationType:
         running: Awaitable[Outcome] = self.module.act(options, target, context)
         return running
 
-    def plan(self, options: Any, target: Target, context: ActContext) -> Awaitable[str]:
-        """What `act` would do, in a sentence with counts."""
-        running: Awaitable[str] = self.module.plan(options, target, context)
-        return running
+    async def plan(self, options: Any, target: Target, context: ActContext) -> str:
+        """What `act` would do, in a sentence with counts; where the module does not offer it, what it would touch."""
+        offered = getattr(self.module, "plan", None)
+        said: str = (
+            await offered(options, target, context) if offered else f"{self.name} {self.resource(options, target)}"
+        )
+        return said
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -106,3 +110,21 @@ class BoundManager:
         """What its manager says of it. Raises CheckError if the manager cannot be asked."""
         status: ServiceStatus = await self.module.status(self.options, context)
         return status
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Unlinked:
+    """Stands for the manager of a service that has a problem of its own, so that it is not said in other words too."""
+
+    resource: str
+    kind: str = "unlinked"
+
+    async def start(self, context: CheckContext) -> str:
+        """Never called: the file it is of is refused."""
+        raise RemediationError(f"{self.resource} was never linked", permanent=True)
+
+    stop = restart = start
+
+    async def status(self, context: CheckContext) -> ServiceStatus:
+        """As `start`."""
+        raise CheckError(f"{self.resource} was never linked")

@@ -64,8 +64,10 @@ def _cooldown(value: Any) -> Any:
     return first, last
 
 
-def _listen(value: str) -> str:
-    return str(parse_address(value))
+def _listen(value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise ValueError("this is no address; write HOST:PORT such as 127.0.0.1:9797")
+    return str(parse_address(str(value)))
 
 
 def _url(value: str) -> str:
@@ -117,7 +119,7 @@ class SettingsKeys(OptionsModel):
     escalate_after: Wait = Field(default=600.0, description="Held longer than this, people are told.")
     concurrency: int = Field(default=512, ge=1, le=100_000, description="Most runs in flight.")
     history: HistoryKeys = Field(default=HistoryKeys(), description="How much run history is kept.")
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
+    listen: Annotated[str, BeforeValidator(_listen)] = Field(
         default="127.0.0.1:9797", description="HOST:PORT of metrics and health pages."
     )
 
@@ -184,7 +186,7 @@ class StepKeys(OptionsModel):
 class FileKeys(OptionsModel):
     """The file as a whole; its parts are read one by one."""
 
-    version: int = Field(description="1")
+    version: int = Field(description="The format of this file; write version: 1.")
     settings: Any = Field(default=None, description="Of the whole daemon.")
     services: Any = Field(default=None, description="What is kept alive, by name.")
     checks: Any = Field(default=None, description="What is looked at, by name.")

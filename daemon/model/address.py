@@ -22,6 +22,8 @@ def parse_address(text: str) -> Address:
     """
     host, colon, port = text.rpartition(":")
     allowed = "write HOST:PORT such as 127.0.0.1:9797, or [::1]:9797 for IPv6"
+    if text.isascii() and text.isdigit():
+        raise ValueError(f"{text} is a port without a host; {allowed}")
     if not colon or not port.isascii() or not port.isdigit():
         raise ValueError(f"{text!r} has no port; {allowed}")
     if int(port) > 65535:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from daemon.errors import RemediationError
@@ -31,5 +32,14 @@ class Target:
         if name is None:
             raise RemediationError(f"check {self.check} has no service", permanent=True)
         if name not in self.managers:
-            raise RemediationError(f"service {name} has no run_by: nobody is named who runs it", permanent=True)
+            raise RemediationError(self._nobody_runs(name), permanent=True)
         return self.managers[name]
+
+    def _nobody_runs(self, name: str) -> str:
+        if self.service and name == self.service.name:
+            return f"service {name} has no run_by: nobody is named who runs it"
+        said = f"service {name} has no run_by, or there is no such service: nobody is named who runs it"
+        if not self.managers:
+            return said
+        near = "".join(f"; did you mean {found}?" for found in get_close_matches(name, self.managers, n=1))
+        return f"{said}; run_by is known of {', '.join(self.managers)}{near}"

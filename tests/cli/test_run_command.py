@@ -59,7 +59,7 @@ def test_the_environment_of_systemd_is_used(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--listen", "9797"], "has no port; write HOST:PORT"),
+        (["--listen", "9797"], "9797 is a port without a host; write HOST:PORT"),
         (["--mode", "wild"], "'wild' is not one of 'observe', 'act'"),
     ],
 )

@@ -13,6 +13,7 @@ from daemon.config.problems import ConfigError, Problem
 from daemon.config.setup import Types
 from daemon.model.service import Service, ServiceState, ServiceStatus
 from daemon.protocols import CheckContext
+from tests.lab.contexts import act_context, target
 
 HEAD = "from daemon.plugin import *\nfrom daemon.plugin import OptionsModel, Field, sample, Dimension\n"
 CHECK = (
@@ -196,13 +197,22 @@ def test_a_check_that_lacks_something_is_refused_by_its_file(find: Find, source:
     [
         (REMEDIATION.replace("def resource", "def other"), "it has no resource; write def resource(options, target)"),
         (REMEDIATION.replace("def act", "def other"), "it has no act"),
-        (REMEDIATION.replace("def plan", "def other"), "it has no plan"),
+        (REMEDIATION.replace("async def plan", "def plan"), "its plan is no async function"),
+        (REMEDIATION.replace("def plan(options, ", "def plan("), "its plan cannot be called with"),
         (REMEDIATION.replace("def resource", "async def resource"), "its resource is no plain function"),
         (REMEDIATION.replace("name:", "tries:"), "its option tries shadows the key tries that every step has"),
     ],
 )
 def test_a_remediation_that_lacks_something_is_refused(find: Find, source: str, said: str) -> None:
     assert said in refused(find, remediations={"mend": source}).text
+
+
+async def test_a_remediation_that_offers_no_plan_says_what_it_would_touch(find: Find) -> None:
+    mend = find(remediations={"mend": REMEDIATION.replace("def plan", "def other")}).remediations["mend"]
+    said = await mend.plan(mend.options(name="web"), target(), act_context())
+    assert said == "mend thing:web@node"
+    mend = find(remediations={"fix": REMEDIATION}).remediations["fix"]
+    assert await mend.plan(mend.options(name="web"), target(), act_context()) == "would mend"
 
 
 @pytest.mark.parametrize("part", ["resource", "start", "stop", "restart", "status"])

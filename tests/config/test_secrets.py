@@ -215,7 +215,8 @@ def test_no_error_about_a_step_tells_a_secret(tmp_path: Path, monkeypatch: pytes
         'rules:\n  r: {check: web, when: up == 0, steps: [{restart: {service: "${env:SHOP_TOKEN}"}}]}\n',
     )
     assert problem.text == (
-        "service ${env:SHOP_TOKEN} has no run_by: nobody is named who runs it, so that this step could never act"
+        "this step could never act: service ${env:SHOP_TOKEN} has no run_by, or there is no such service: "
+        "nobody is named who runs it"
     )
 
 

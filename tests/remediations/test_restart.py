@@ -99,7 +99,7 @@ async def test_the_plan_says_if_the_manager_cannot_be_asked() -> None:
     [
         (None, None, "check web_health has no service"),
         ("web", None, "service web has no run_by"),
-        ("web", "other", "service other has no run_by"),
+        ("web", "other", "service other has no run_by, or there is no such service"),
     ],
 )
 async def test_a_service_that_nobody_runs_is_a_permanent_error(

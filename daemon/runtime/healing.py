@@ -103,7 +103,7 @@ class Healing:
         ladder = self._board.ladders.get(key)
         if ladder is None or ladder.attempt is not None or key in self._looking:
             return
-        if track.muted and not self._may_be_told(binding, track, run):
+        if track.muted and not self._may_be_told(binding, track):
             return
         index = ladders.current(ladder, rule)
         if index is None:
@@ -144,19 +144,15 @@ class Healing:
             would=settings.mode is not Mode.ACT or step.remediation not in settings.allow,
         )
 
-    def _may_be_told(self, binding: Binding, track: Track, run: Run) -> bool:
+    def _may_be_told(self, binding: Binding, track: Track) -> bool:
         """Whether a muted incident goes to the guards: while its upstream is sick, or once `for` counted anew."""
         if self._health.sick_upstream(binding.check.service) is not None:
-            self._board.put_track(replace(track, counted=0.0), is_change=False)
             return True
-        root, well_since = self._health.upstream_well_since(binding.check.service)
-        counted = min(track.counted, max(0.0, run.ended - well_since))
+        root, _ = self._health.upstream_well_since(binding.check.service)
         roots = (root,) if root else binding.upstream  # after a restart nobody knows which was sick: the longest holds
-        needed = max(binding.timing.for_seconds, *(self._bindings.root_settle(it) for it in roots), 0.0)
-        if counted < needed:
-            self._board.put_track(replace(track, counted=counted), is_change=False)
+        if track.counted < max(binding.timing.for_seconds, *(self._bindings.root_settle(it) for it in roots), 0.0):
             return False
-        self._board.put_track(replace(track, counted=counted, muted=False), is_change=True)
+        self._board.put_track(replace(track, muted=False), is_change=True)
         return True
 
     def drain(self) -> list[Proposal]:

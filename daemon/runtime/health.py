@@ -66,6 +66,10 @@ class Health:
                 return why
         return None
 
+    def upstream_well_for(self, service: str | None, at: float) -> float:
+        """Seconds for which what a service depends on has been well; 0 while it is not, infinite if it always was."""
+        return 0.0 if self.sick_upstream(service) is not None else max(0.0, at - self.upstream_well_since(service)[1])
+
     def upstream_well_since(self, service: str | None) -> tuple[str | None, float]:
         """The upstream service that became well last, and when."""
         known = [

@@ -189,9 +189,9 @@ class Pipeline:
         before = track or Track(rule=binding.rule.name, check=run.check, subject=subject.name)
         after = replace(before, memory=judged.memory) if judged.memory != before.memory else before
         after = advance(after, judged.verdict, judged.clears, run.ended, binding.timing)
-        is_counting_anew = after.muted and after.state is IncidentState.FIRING
-        if is_counting_anew and self._health.sick_upstream(binding.check.service) is not None:
-            after = replace(after, counted=0.0)  # it counts from when the upstream is well
+        if after.muted and after.state is IncidentState.FIRING:
+            well_for = self._health.upstream_well_for(binding.check.service, run.ended)
+            after = replace(after, counted=min(after.counted, well_for))
         if subject.blind is ABSENT:
             after = absent(after, run.ended, binding.check.vanish_after)
         elif after.missing_since is not None and run.error is None:

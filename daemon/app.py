@@ -17,12 +17,13 @@ from daemon.config.overrides import Overrides
 from daemon.config.problems import ConfigError
 from daemon.config.setup import Setup
 from daemon.control import Desk
-from daemon.errors import HealdError, StoreError, StoreRefusedError
+from daemon.errors import HealdError, StoreRefusedError
 from daemon.logs import Form, configure, log
 from daemon.metrics import Metrics
 from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
+from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
 BAD_CONFIG = 78  # sysexits.h EX_CONFIG: the rules file, or a store that this version must not touch
@@ -76,7 +77,9 @@ async def _serve(setup: Setup, overrides: Overrides, *, state_dir: Path, runtime
         daemon = Daemon(setup, overrides, store=store, clock=clock, state_dir=state_dir, runtime_dir=runtime_dir)
         await daemon.serve(on_terminal=form is Form.CONSOLE)
     finally:
-        await store.close()
+        left = await store.close()
+        if left:
+            log.error("rows_left", f"{left} rows could not be written and are lost.")
     return 0
 
 
@@ -116,6 +119,13 @@ class Daemon:
             state_dir=state_dir,
         )
         self._control = ControlServer(self._desk, directory=runtime_dir or state_dir)
+        self._watchdog = Watchdog(
+            self._notify,
+            store=store,
+            scheduler=lambda: self._assembly.scheduler,
+            clock=clock,
+            say=lambda: self._say_status(remembers=self._assembly.runs.remembers),
+        )
 
     def _assemble(self, setup: Setup) -> Assembly:
         return Assembly(
@@ -138,7 +148,7 @@ class Daemon:
             self._say_store(is_writable=False, why=self._store.why)
         self._bound_history()
         address = await self._pages.listen(self._assembly.setup.settings.listen)
-        await self._control.start()
+        await self._open_control()
         self._metrics.reloaded(ok=True, at=self._clock.stamp().wall)
         self._greet(address, on_terminal=on_terminal)
         try:
@@ -151,6 +161,14 @@ class Daemon:
             await self._pages.stop()
             log.info("stopped", "heald has stopped.")
 
+    async def _open_control(self) -> None:
+        """Open the control socket; a folder that cannot be written now is no reason not to watch (`keep` says it)."""
+        try:
+            await self._control.start()
+        except ControlSocketError as error:
+            if not error.is_passing:
+                raise
+
     async def _live(self) -> bool:
         """Run one assembly; true if another must be built because the store can be read at last."""
         assembly, starts_anew = self._assembly, False
@@ -159,7 +177,8 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_standing(assembly.run()), name="assembly")
                 group.create_task(_standing(self._watch_store(assembly)), name="late store")
-                group.create_task(_standing(self._watchdog()), name="watchdog")
+                group.create_task(_standing(self._watchdog.run()), name="watchdog")
+                group.create_task(_standing(self._control.keep()), name="control socket")
                 group.create_task(_standing(self._take_reloads()), name="reloads")
                 group.create_task(self._wait_for_stop(), name="stop")
                 self._not_ready = None
@@ -183,26 +202,6 @@ class Daemon:
             if not assembly.runs.remembers and self._store.is_writable:
                 log.info("store_readable", "The store can be read again: heald goes on from what it remembers.")
                 raise _End(anew=True)
-
-    async def _watchdog(self) -> Never:
-        """Tell systemd that heald lives, if the scheduler advanced and the store's thread answered (law 11)."""
-        pause = self._notify.watchdog_interval or 10.0
-        before = -1
-        while True:
-            progress = self._assembly.scheduler.progress
-            try:
-                await asyncio.wait_for(self._store.ping(), pause)
-                answered = True
-            except StoreError:
-                answered = True  # an error is an answer: a full disk is no reason to restart
-            except TimeoutError:
-                answered = False
-                log.error("store_silent", "The store's thread does not answer.")
-            if answered and progress != before:
-                self._notify.watchdog()
-            before = progress
-            self._say_status(remembers=self._assembly.runs.remembers)
-            await asyncio.sleep(pause)
 
     # ---- reload -------------------------------------------------------------------------------------------------
 
@@ -232,6 +231,9 @@ class Daemon:
             return [problem.render() for problem in error.problems]
         except HealdError as error:
             return [str(error)]
+        except Exception as bug:  # noqa: BLE001 - a bug of ours in reading a file; the configuration in use is good
+            log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
+            return [f"a bug of heald keeps it from reading the file: {bug!r}"]
         self._assembly.replace(setup)
         self._bound_history()
         log.info("reloaded", f"The configuration was read again: {_size(setup)}.")

@@ -11,6 +11,7 @@ Who asks is who the kernel says is at the other end. Who may ask is decided by t
 """
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -19,23 +20,30 @@ import socket
 import stat
 import struct
 from pathlib import Path
+from typing import Never
 
 from aiohttp import web
 
 from daemon.api.bounds import Bounds
 from daemon.api.wire import SOCKET_NAME, error_to_json
 from daemon.errors import HealdError
+from daemon.logs import log
 from daemon.protocols import Control
 
 MODE = 0o660
 PATH_BYTES = 107  # sockaddr_un's sun_path, less its final zero (unix(7))
 TEXT_LENGTH = 1000  # characters of a reason for a pause
 INCIDENTS_AT_MOST = 1000
+KEEP_EVERY = 2.0  # seconds between two looks whether the socket's file is still there
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
 
 class ControlSocketError(HealdError):
-    """The control socket cannot be opened."""
+    """The control socket cannot be opened. `is_passing`: what is in the way may be gone later, as a full disk."""
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
 
 
 class ControlServer:
@@ -64,9 +72,13 @@ class ControlServer:
         Raises:
             ControlSocketError: a live daemon listens there, something else has the name, or the folder is not ours.
         """
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         bound = _bind(self.path)
         try:
-            await self._bounds.runner.setup()
+            if self._bounds.runner.server is None:
+                await self._bounds.runner.setup()
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(self._bounds.protocol, sock=bound)
         except BaseException:
@@ -75,17 +87,40 @@ class ControlServer:
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
 
+    async def keep(self) -> Never:
+        """The standing task: open the socket anew where its file went away, or could not be made."""
+        said = ""
+        while True:
+            if self._server is None or not self._is_there():
+                said = await self._try_again(said)
+            await asyncio.sleep(KEEP_EVERY)
+
+    async def _try_again(self, said: str) -> str:
+        """Open it, or say why not unless that was `said`; returns what was."""
+        try:
+            await self.start()
+        except ControlSocketError as error:
+            if str(error) != said:
+                log.error("control_socket", f"{error}. heald goes on without it, and tries again.")
+            return str(error)
+        log.info("control_socket", f"The control socket {self.path} is there again.")
+        return ""
+
+    def _is_there(self) -> bool:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._inode
+
     async def stop(self) -> None:
         """Stop listening, remove the socket file if it is still ours, end every connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
-            try:
-                found = self.path.stat()
-                if (found.st_dev, found.st_ino) == self._inode:
+            if self._is_there():  # systemd removes the runtime directory, people remove files
+                with contextlib.suppress(OSError):  # a folder that became read-only: the next start replaces it
                     self.path.unlink()
-            except FileNotFoundError:
-                pass  # gone already: systemd removes the runtime directory, people remove files
         await self._bounds.runner.cleanup()
 
     async def _status(self, request: web.Request) -> web.Response:
@@ -168,7 +203,7 @@ def _bind(path: Path) -> socket.socket:
         bound.bind(str(path))
     except OSError as error:
         bound.close()
-        raise ControlSocketError(f"cannot open the control socket {path}: {error.strerror}") from error
+        raise ControlSocketError(f"cannot open the control socket {path}: {error.strerror}", is_passing=True) from error
     finally:
         os.umask(before)
     return bound
@@ -188,5 +223,6 @@ def _remove_dead(path: Path) -> None:
         return
     except OSError as error:
         if error.errno != errno.EAGAIN:  # its queue is full: alive, and busy
-            raise ControlSocketError(f"cannot look at the control socket {path}: {error.strerror}") from error
+            sentence = f"cannot look at the control socket {path}: {error.strerror}"
+            raise ControlSocketError(sentence, is_passing=True) from error
     raise ControlSocketError(f"another heald answers on {path}; stop it first")

@@ -28,6 +28,7 @@ __all__ = ["LockedError", "Permits", "Row", "Store"]
 DAY = 86400.0
 HISTORY_EVERY = 60.0  # seconds that history waits for its batch: a transaction costs as much as fifty of its rows
 RECORD_FOR = 90 * DAY  # seconds that closed incidents and what belongs to them are kept
+CLOSE_WITHIN = 10.0  # seconds that a disk may take to take what is left
 ATTEMPTS_FOR = 400 * DAY  # seconds that attempts are kept: longer than any limit that a person would write
 T = TypeVar("T")
 
@@ -125,14 +126,17 @@ class Store(Reading):
                 await self._call(self._writer.recover)
 
     async def close(self) -> int:
-        """Write what is queued and let go of file and lock; returns how many rows could not be written."""
+        """Write what is queued and let go of file and lock; returns how many rows could not be written in time."""
         if self._is_closed:
             return 0
-        await self._write_history()
+        if len(self._batches) and self.is_writable:
+            self._batches.write()
         self._is_closed = True
-        left = await self._worker.call(self._writer.close)
+        closing = self._worker.call(self._writer.close)
+        if not closing.done():
+            await asyncio.wait({closing}, timeout=CLOSE_WITHIN)  # a disk may never answer
         self._worker.stop()
-        return left + len(self._batches)
+        return self.queued
 
     async def abandon(self) -> None:
         """Let go of file and lock and write nothing more, not even what is queued in memory: a crash in a test."""

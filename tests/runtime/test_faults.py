@@ -38,8 +38,8 @@ def test_what_is_said_is_one_line_in_bounds_without_controls() -> None:
 
 
 def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same() -> None:
-    class Dumb(Exception):
+    class DumbError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert named(Dumb()) == "Dumb: without words, because its own text raises RuntimeError"
+    assert named(DumbError()) == "DumbError: without words, because its own text raises RuntimeError"

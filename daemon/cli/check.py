@@ -14,7 +14,7 @@ import click
 
 from daemon.api.wire import json_value
 from daemon.cli.places import config_option, find_config
-from daemon.cli.tables import clean, coloured, show_table
+from daemon.cli.tables import clean, coloured, counted, show_table
 
 if TYPE_CHECKING:
     from daemon.config.setup import Setup
@@ -97,7 +97,9 @@ def _leave(code: int, threads: set[threading.Thread]) -> NoReturn:
 def _show(seen: "Pass", setup: "Setup") -> None:
     """A summary on the first line, as Nagios reads it, then what was seen, then what rules say of it."""
     bad = [finding for finding in seen.findings if finding.level is seen.level and seen.level.exit_code]
-    told = "; ".join(dict.fromkeys(_in_short(finding) for finding in bad)) or _count(len(seen.runs))
+    told = (
+        "; ".join(dict.fromkeys(_in_short(finding) for finding in bad)) or f"{counted(len(seen.runs), 'check')} looked"
+    )
     click.echo(f"{coloured(seen.level.value)}: {clean(told)}")
     click.echo()
     rows = []
@@ -127,10 +129,6 @@ def _show(seen: "Pass", setup: "Setup") -> None:
                 for finding in judged
             ],
         )
-
-
-def _count(checks: int) -> str:
-    return "1 check looked" if checks == 1 else f"{checks} checks looked"
 
 
 def _in_short(finding: "Finding") -> str:

@@ -10,7 +10,7 @@ import click
 from daemon.api.wire import AttemptJson, CheckJson, IncidentJson, StatusJson
 from daemon.cli.client import ask
 from daemon.cli.places import state_dir_option
-from daemon.cli.tables import BAD, WORRYING, ago, clean, coloured, show_table, since
+from daemon.cli.tables import BAD, WORRYING, ago, clean, coloured, counted, show_table, since
 from daemon.model.units import format_duration
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
@@ -46,8 +46,8 @@ def _show_daemon(status: StatusJson) -> None:
     pages = f"http://{status['listen']}/" if status["listen"] else "not served"
     click.echo(f"rules {clean(status['config'])} · state {clean(status['state_dir'])} · pages {pages}")
     click.echo(
-        f"{len(status['checks'])} checks · {status['rules']} rules · {status['open_incidents']} open incidents, "
-        f"{status['handed_over']} of them handed to people"
+        f"{counted(len(status['checks']), 'check')} · {counted(status['rules'], 'rule')} · "
+        f"{counted(status['open_incidents'], 'open incident')}, {status['handed_over']} handed to people"
     )
 
 
@@ -57,14 +57,16 @@ def _show_warnings(status: StatusJson) -> None:
         click.secho(f"not ready: {clean(status['ready'])}", fg=WORRYING)
     if pause := status["paused"]:
         who, why = clean(pause["who"]), clean(pause["why"])
-        click.secho(f"paused by {who}, {ago(pause['since_at'])}: {why}", fg=WORRYING)
+        when = f", {ago(pause['since_at'])}" if pause["since_at"] else ""
+        click.secho(f"paused by {who}{when}: {why}; `heald resume` ends it", fg=WORRYING)
     if not status["store_writable"]:
         click.secho("the store takes no writes: heald checks on and acts on nothing", fg=BAD)
     reload = status["reload"]
     if not reload["successful"]:
         click.secho(f"the last reload was refused, {ago(reload['ended_at'])}; an older configuration is used", fg=BAD)
         for error in reload["errors"]:
-            click.echo(f"  {clean(error)}")
+            for line in error.splitlines():
+                click.echo(f"  {clean(line)}")
 
 
 def _check_row(check: CheckJson) -> tuple[str, ...]:

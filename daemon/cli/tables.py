@@ -64,6 +64,11 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(file=sys.stdout).print(table)
 
 
+def counted(count: int, word: str) -> str:
+    """`1 check`, `2 checks`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def coloured(word: str) -> str:
     """A word in its colour; click leaves the colour out where the output is no terminal."""
     return click.style(clean(word), fg=COLOURS.get(word))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.places import ConfigNotFoundError, find_config
+from daemon.cli.tables import counted
 
 NOT_VALID = 1
 
@@ -29,8 +30,6 @@ def validate_command(ctx: click.Context, file: Path | None) -> None:
     except ConfigError as error:
         click.echo(error.render(), err=True)
         ctx.exit(NOT_VALID)
-    counts = ", ".join(
-        f"{count} {word}{'' if count == 1 else 's'}"
-        for count, word in ((len(setup.checks), "check"), (len(setup.rules), "rule"), (len(setup.services), "service"))
-    )
+    parts = ((len(setup.checks), "check"), (len(setup.rules), "rule"), (len(setup.services), "service"))
+    counts = ", ".join(counted(count, word) for count, word in parts)
     click.echo(f"{path} is valid: {counts}, mode {setup.settings.mode}")

@@ -77,7 +77,7 @@ def _store_unavailable(_: Proposal, facts: Facts) -> Hold | None:
 def _paused(_: Proposal, facts: Facts) -> Hold | None:
     if facts.paused_why is None:
         return None
-    return Hold(reason=HoldReason.PAUSED, sentence=f"paused: {facts.paused_why}; `heald resume` ends it")
+    return Hold(reason=HoldReason.PAUSED, sentence=f"acting is paused: {facts.paused_why}; `heald resume` ends it")
 
 
 def _startup_grace(_: Proposal, facts: Facts) -> Hold | None:

@@ -86,6 +86,7 @@ class FakeControl:
         self.calls: list[tuple[str, ...]] = []
         self.errors: list[str] = []
         self.is_paused = False
+        self.paused_at = moment(STAMP)
         self.is_hanging = False
         self.is_store_broken = False
         self.has_bug = False
@@ -134,13 +135,15 @@ class FakeControl:
                 pid=42,
                 mode="act",
                 ready="the first runs have not ended",
-                paused={"why": "moving house", "who": "ann", "since_at": moment(STAMP)} if self.is_paused else None,
+                paused={"why": "moving house", "who": "ann", "since_at": self.paused_at} if self.is_paused else None,
                 store_writable=False,
                 config="/etc/heald/rules.yaml",
                 state_dir="/var/lib/heald",
                 listen="127.0.0.1:9797",
                 started_at=moment(STAMP) or "",
-                reload=ReloadJson(successful=False, ended_at=moment(STAMP), errors=["rules.yaml:1:2: x: no"]),
+                reload=ReloadJson(
+                    successful=False, ended_at=moment(STAMP), errors=["rules.yaml:1:2: x: no\n    ax: 1\n     ^"]
+                ),
                 rules=1,
                 checks=[check_to_json(CHECK, ended), check_to_json(CHECK, blind), check_to_json(CHECK, None)],
                 open_incidents=1,

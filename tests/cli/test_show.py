@@ -22,16 +22,21 @@ async def test_status_for_people_says_what_keeps_heald_from_working(heald: Heald
     control.is_paused = True
     said = (await heald("status")).output
     assert said.startswith("heald 1.2.3 on node, process 42, mode act, started ")
-    assert "1 rules · 1 open incidents, 1 of them handed to people" in said
+    assert "3 checks · 1 rule · 1 open incident, 1 handed to people" in said
     assert "not ready: the first runs have not ended" in said
-    assert "paused by ann" in said
-    assert ": moving house" in said
+    assert "paused by ann, " in said
+    assert " ago: moving house; `heald resume` ends it\n" in said
     assert "the store takes no writes" in said
-    assert "  rules.yaml:1:2: x: no\n" in said
+    assert "\n  rules.yaml:1:2: x: no\n      ax: 1\n       ^\n" in said
     assert "limit 20/1h of all: 19 left" in said
     assert "limit 3/1h of systemd:full@node: 0 left" in said
     assert "systemd:free" not in said
     assert "under way: restart of supervisor:/run/s.sock/api@node, try 2" in said
+
+
+async def test_a_pause_of_unknown_age_has_none(heald: Heald, control: FakeControl) -> None:
+    control.is_paused, control.paused_at = True, None
+    assert "\npaused by ann: moving house; `heald resume` ends it\n" in (await heald("status")).output
 
 
 async def test_status_lists_every_check_in_plain_columns_when_piped(heald: Heald, control: FakeControl) -> None:

@@ -174,7 +174,7 @@ class _Lookups:
     def _look_up(self, host: str, future: Future[list[Address]]) -> None:
         try:
             found: list[Address] | Exception = _addresses(host)
-        except Exception as error:  # noqa: BLE001 - carried to the waiting run, which knows what to make of it
+        except Exception as error:  # noqa: BLE001  # carried to the waiting run, which knows what to make of it
             found = error
         with self._lock:
             del self._under_way[host]

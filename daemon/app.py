@@ -31,7 +31,7 @@ LOCKED = 75  # sysexits.h EX_TEMPFAIL: another daemon has the state directory
 _STORE_LOOK = 1.0  # seconds between two looks whether a store that could not be read can be read now
 
 
-class _End(Exception):  # noqa: N818 - the wish to end or to start anew, raised through the task group; not an error
+class _End(Exception):  # noqa: N818  # the wish to end or to start anew, raised through the task group; not an error
     def __init__(self, *, anew: bool) -> None:
         super().__init__()
         self.anew = anew  # the store can be read at last: build all again from what it remembers
@@ -44,7 +44,7 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
     try:
         setup = overrides.apply(load(config))
     except ConfigError as error:
-        print(error.render(), file=sys.stderr)  # noqa: T201 - for the person at the terminal, as `heald validate` says it
+        print(error.render(), file=sys.stderr)  # noqa: T201  # for the person at the terminal, as `heald validate` says it
         return BAD_CONFIG
     try:
         return asyncio.run(_serve(setup, overrides, state_dir=state_dir, runtime_dir=runtime_dir, form=form))
@@ -231,7 +231,7 @@ class Daemon:
             return [problem.render() for problem in error.problems]
         except HealdError as error:
             return [str(error)]
-        except Exception as bug:  # noqa: BLE001 - a bug of ours in reading a file; the configuration in use is good
+        except Exception as bug:  # noqa: BLE001  # a bug of ours in reading a file; the configuration in use is good
             log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
         self._assembly.replace(setup)

@@ -55,7 +55,7 @@ class Service:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=UPSTREAM_SECONDS) as response:  # noqa: S310 - the conductor's own URL
+        with urllib.request.urlopen(url, timeout=UPSTREAM_SECONDS) as response:  # noqa: S310  # the conductor's own URL
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -258,5 +258,5 @@ def _status(url: str, method: str) -> int | None:
 
 
 def _page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - heald's own page on loopback
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # heald's own page on loopback
         return str(response.read().decode())

@@ -93,7 +93,7 @@ def comments(path: Path) -> Iterator[tuple[int, str]]:
 
 _IGNORE = re.compile(r"#\s*(?P<kind>noqa|type:\s*ignore|nosec|pragma|ruff:|mypy:)")
 _WITH_REASON = re.compile(
-    r"# (noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)* - \S.*\w|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]  # \S.*\w)"
+    r"# (noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*  # \S.*\w|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]  # \S.*\w)"
 )
 
 

@@ -57,7 +57,7 @@ class Bounds:
             return refusal
         except HealdError as error:
             return self._refuse(503, str(error))
-        except Exception as error:  # noqa: BLE001 - one bad answer must not end the connection without a word
+        except Exception as error:  # noqa: BLE001  # one bad answer must not end the connection without a word
             log.error("request_failed", f"{request.method} {request.path} failed inside heald.", exc_info=error)
             return self._refuse(500, f"heald failed to answer ({type(error).__name__}); its log says more")
         finally:

@@ -87,7 +87,7 @@ class _Search:
                     self._refuse(place, path, f"it cannot be imported: {error}")
                 else:
                     self.unavailable[path] = f"{name} needs the package {package}, which is not installed here"
-            except Exception as error:  # noqa: BLE001 - an import runs the author's code, which may raise anything
+            except Exception as error:  # noqa: BLE001  # an import runs the author's code, which may raise anything
                 self._refuse(place, path, f"it cannot be imported: {type(error).__name__}: {error}")
         return types
 

@@ -183,7 +183,7 @@ class _Walk:
         """Refuse what contains itself, and aliases that repeat too much."""
         if id(node) in self.open:
             raise at(self.path, self.text, node.start_mark.index, "this contains itself by an alias; write it out")
-        assert self.seen is not None  # noqa: S101 - the caller asked
+        assert self.seen is not None  # noqa: S101  # the caller asked
         if id(node) in self.seen:
             self.repeated += 1
         self.seen.add(id(node))

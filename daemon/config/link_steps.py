@@ -128,6 +128,6 @@ def _try_resources(
             said = linking.reader.without_secrets(str(error), node)
             linking.add(node.key, path, f"this step could never act: {said}")
             return
-        except Exception as error:  # noqa: BLE001 - a plug-in's own fault is an error of the step, not of the loader
+        except Exception as error:  # noqa: BLE001  # a plug-in's own fault is an error of the step, not of the loader
             linking.add(node.key, path, f"{step.remediation} cannot say what it would touch: {type(error).__name__}")
             return

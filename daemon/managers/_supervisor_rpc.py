@@ -70,7 +70,7 @@ class Supervisord:
         Raises:
             UnreachableError: it could not be asked. FaultError: it said no.
         """
-        assert self._session is not None, "used outside of `async with`"  # noqa: S101 - a bug of ours
+        assert self._session is not None, "used outside of `async with`"  # noqa: S101  # a bug of ours
         body = xmlrpc.client.dumps(parameters, f"supervisor.{method}").encode()
         try:
             async with self._session.post("http://localhost/RPC2", data=body) as response:

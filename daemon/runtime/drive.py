@@ -119,7 +119,7 @@ class Drive:
         for _ in range(_CLOSE_TRIES):
             try:
                 self._coroutine.close()
-            except BaseException as error:  # noqa: BLE001 - a plug-in's answer to GeneratorExit; `is_over` tells if it went
+            except BaseException as error:  # noqa: BLE001  # a plug-in's answer to GeneratorExit; `is_over` tells if it went
                 log.debug("close_refused", f"A plug-in answered being closed by {type(error).__name__}.")
             else:
                 break

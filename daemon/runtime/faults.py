@@ -45,5 +45,5 @@ def _is_cancelled() -> bool:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as worse:  # noqa: BLE001 - an exception of a plug-in that cannot even say what it is
+    except Exception as worse:  # noqa: BLE001  # an exception of a plug-in that cannot even say what it is
         return f"without words, because its own text raises {type(worse).__name__}"

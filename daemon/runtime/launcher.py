@@ -39,7 +39,7 @@ def main() -> None:
             os.write(status, b"chdir ")
             os.chdir(cwd)
         os.write(status, b"exec ")
-        os.execvp(argv[0], argv)  # noqa: S606 - the point of it: no shell
+        os.execvp(argv[0], argv)  # noqa: S606  # the point of it: no shell
     except OSError as error:
         os.write(status, str(error.errno).encode())
         os._exit(_CANNOT)

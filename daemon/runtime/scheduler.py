@@ -176,7 +176,7 @@ class Scheduler:
                 elif item.entry == serial:
                     self._come_due(item, now)
             self._begin(now)
-        except Exception as error:  # noqa: BLE001 - a bug of ours: carried to `run`, which raises it
+        except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
             self._fail(error)
         else:
             self._arm(self._clock.steady())
@@ -242,7 +242,7 @@ class Scheduler:
             elif self._loop is not None:
                 self._skip(slot, "its run was cancelled from inside")
             self._follow(slot)
-        except Exception as error:  # noqa: BLE001 - a bug of ours: carried to `run`, which raises it
+        except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
             self._fail(error)
 
     def _follow(self, slot: Slot) -> None:

@@ -122,16 +122,16 @@ class Table(Generic[R]):
         self.columns = ", ".join(f'"{column}"' for column in self.names)
         names = [*self.names, more] if more else self.names
         into = ", ".join(f'"{it}"' for it in names)
-        self.insert = f"INSERT INTO {name} ({into}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
+        self.insert = f"INSERT INTO {name} ({into}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608  # our own names
         changes = ", ".join(f'"{column}" = excluded."{column}"' for column in self.names if column not in key)
         quoted = ", ".join(f'"{column}"' for column in key)
         self.put = f"{self.insert} ON CONFLICT ({quoted}) DO UPDATE SET {changes}" if key else self.insert
         same = " AND ".join(f'"{column}" = ?' for column in key)
-        self.delete = f"DELETE FROM {name} WHERE {same}"  # noqa: S608 - our own names
+        self.delete = f"DELETE FROM {name} WHERE {same}"  # noqa: S608  # our own names
 
     def select(self, rest: str) -> str:
         """A query for whole rows; `rest` is everything after the table's name, written in this package."""
-        return f"SELECT {self.columns} FROM {self.name} {rest}"  # noqa: S608 - our own names
+        return f"SELECT {self.columns} FROM {self.name} {rest}"  # noqa: S608  # our own names
 
     def encode(self, row: R, origins: Origins) -> list[Value]:
         """The columns of a row."""

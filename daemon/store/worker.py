@@ -74,7 +74,7 @@ class Worker:
 def _done(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     try:
         return work(), None
-    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller; the thread goes on
+    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the caller; the thread goes on
         return None, error
 
 

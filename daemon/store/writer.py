@@ -162,7 +162,7 @@ class Writer:
                     fault = StoreError(f"attempt {attempt.id} cannot be claimed: {error}")
                 except sqlite3.Error:
                     raise
-                except Exception as error:  # noqa: BLE001 - a fault of the caller's goes to the caller, queued rows stay
+                except Exception as error:  # noqa: BLE001  # a fault of the caller's goes to the caller, queued rows stay
                     fault = error
             self._written()
             return hold, fault

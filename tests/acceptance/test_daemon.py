@@ -212,7 +212,7 @@ def test_with_a_full_disk_heald_watches_acts_on_nothing_says_so_and_recovers(tmp
                 while file.write(b"x" * 4096):
                     pass
             except OSError as error:
-                assert error.errno == 28  # noqa: PT017 - that the disk is full is what was wanted
+                assert error.errno == 28  # noqa: PT017  # that the disk is full is what was wanted
         (tmp_path / "well").unlink()
         wait_until(lambda: daemon.lines("store_unavailable"), what=daemon.text())
         wait_until(lambda: [it["hold"] for it in daemon.incidents()] == ["store_unavailable"], what=daemon.text())

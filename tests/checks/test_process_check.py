@@ -114,7 +114,7 @@ async def test_several_processes_are_summed_and_the_oldest_tells_the_age(start: 
 
 async def test_cpu_use_is_measured() -> None:
     mark = unique()
-    busy = subprocess.Popen([sys.executable, "-c", f"'{mark}'\nwhile True: pass"])  # noqa: ASYNC220 - takes no time
+    busy = subprocess.Popen([sys.executable, "-c", f"'{mark}'\nwhile True: pass"])  # noqa: ASYNC220  # takes no time
     try:
         samples = await look(command_line=mark)
         more = await look(command_line=mark)

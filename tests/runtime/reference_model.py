@@ -221,6 +221,11 @@ class Model:
             self.forget_would()
             self.ladders = {key: Ladder(attempt=it.attempt, closed=it.closed) for key, it in self.ladders.items()}
         before = {key: self.key(self.rule(key[0]), self.check(key[1])) for key, it in self.tracks.items() if it.is_open}
+        old, new = (
+            {(it.name, name) for it in rules for name in it.checks} for rules in (self.config.rules, config.rules)
+        )
+        was_waiting, self.not_clear_yet = bool(self.not_clear_yet), (self.not_clear_yet & new) | (new - old)
+        self.has_grace = self.has_grace and not (was_waiting and not self.not_clear_yet)
         self.config = config
         for key, track in list(self.tracks.items()):
             rule = self.rule(key[0])
@@ -294,6 +299,7 @@ class Model:
                 continue
             if verdict == "C" or letter == "M":
                 self.not_clear_yet.discard((rule.name, check.name))
+                self.has_grace = self.has_grace and bool(self.not_clear_yet)
             if verdict != "U" and self.ladder(rule, check).waits is not None:
                 self.ladder(rule, check).waits = None
             self.judge(rule, check, track, verdict)
@@ -566,7 +572,8 @@ class Model:
         asked = [who for (name, w), who in self.reserved.items() if name == resource and (would or not w)]
         is_reserved = not busy and any(who != self.key(rule, check) for who in asked)
         yield from ["paused"] * self.paused
-        yield from ["startup_grace"] * (self.has_grace and self.now < self.grace_until and bool(self.not_clear_yet))
+        yield from ["startup_grace"] * (self.has_grace and self.now < self.grace_until)
+
         yield from ["clock_jumped"] * (self.jumped_at is not None and self.now < self.jumped_at + JUMP_HOLD)
         yield from ["flapping"] * ladder.flapping
         yield from ["upstream"] * self.is_upstream_sick(check)

@@ -7,7 +7,7 @@ from daemon.model.incident import IncidentState as S
 from daemon.model.remediation import AttemptState as A
 from daemon.model.remediation import Verification as V
 from daemon.testing.simulation import Effect
-from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401 - a fixture
+from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401  # a fixture
 
 OTHER = """  api-too:
     check: other
@@ -208,7 +208,7 @@ def test_after_ten_minutes_of_blindness_an_unverified_ladder_is_handed_to_people
 
 def test_a_relapse_is_linked_and_goes_on_where_it_was(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1") + '      - run: {argv: ["true"]}\n')
-    heal = lambda: world.reality.update(api=up())  # noqa: E731 - one line says it
+    heal = lambda: world.reality.update(api=up())  # noqa: E731  # one line says it
     world.effects = [Effect(then=heal), Effect(then=heal)]
     world.at(5, api=DOWN).at(105, api=DOWN).run(200)
     assert [it.remediation for it in world.attempts()] == ["restart", "run"]
@@ -218,7 +218,7 @@ def test_a_relapse_is_linked_and_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_after_relapse_the_ladder_starts_anew(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1") + '      - run: {argv: ["true"]}\n')
-    heal = lambda: world.reality.update(api=up())  # noqa: E731 - one line says it
+    heal = lambda: world.reality.update(api=up())  # noqa: E731  # one line says it
     world.effects = [Effect(then=heal), Effect(then=heal)]
     world.at(5, api=DOWN).at(700, api=DOWN).run(800)
     assert [it.remediation for it in world.attempts()] == ["restart", "restart"]

@@ -314,7 +314,7 @@ def test_a_look_that_cannot_even_be_closed_is_abandoned_and_its_check_blind_unti
         while not obeys:
             try:
                 await pass_time(3600)
-            except BaseException as ignored:  # noqa: BLE001 - the fault that is tested
+            except BaseException as ignored:  # noqa: BLE001  # the fault that is tested
                 refused.append(type(ignored))
         return [UP]
 

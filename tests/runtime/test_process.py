@@ -236,7 +236,7 @@ async def test_a_command_dies_with_heald(tmp_path: Path) -> None:
         from daemon.runtime.process import run_command
         asyncio.run(run_command(["sh", "-c", "echo $$ >{file}; exec sleep 60"], timeout=60))
     """
-    heald = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)  # noqa: ASYNC220 - it takes no time
+    heald = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)  # noqa: ASYNC220  # it takes no time
     try:
         await until(lambda: pids_in(file, 1))
         [pid] = pids_in(file, 1)

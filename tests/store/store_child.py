@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from store_samples import HandClock, attempt, incident, ladder, transition  # noqa: E402 - the path comes first
+from store_samples import HandClock, attempt, incident, ladder, transition  # noqa: E402  # the path comes first
 
-from daemon.errors import StoreError  # noqa: E402 - as above
-from daemon.store import opening  # noqa: E402 - as above
-from daemon.store.store import Store  # noqa: E402 - as above
+from daemon.errors import StoreError  # noqa: E402  # as above
+from daemon.store import opening  # noqa: E402  # as above
+from daemon.store.store import Store  # noqa: E402  # as above
 
 
 def say(*words: object) -> None:
@@ -91,7 +91,7 @@ async def refused(store: Store) -> None:
 
 
 async def recovered(store: Store, keeper: asyncio.Future) -> None:
-    while not store.is_writable:  # noqa: ASYNC110 - what a caller sees, not what the store knows
+    while not store.is_writable:  # noqa: ASYNC110  # what a caller sees, not what the store knows
         await asyncio.sleep(0.005)
     held = await store.claim(attempt(3), [], lambda attempts: say("counted", *(it.id for it in attempts)))
     say("claimed" if held is None else held)

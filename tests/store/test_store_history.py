@@ -42,7 +42,7 @@ async def test_history_is_written_in_batches_by_the_standing_task(store: Store) 
         store.append_history([history_row()])
     assert await rows_in_file(store) == 0
     async with asyncio.timeout(5.0):
-        while await rows_in_file(store) == 0:  # noqa: ASYNC110 - nobody is told when a batch is written
+        while await rows_in_file(store) == 0:  # noqa: ASYNC110  # nobody is told when a batch is written
             await asyncio.sleep(0.005)
     assert await rows_in_file(store) == 30
     assert store.writes["ok"] == before + 1

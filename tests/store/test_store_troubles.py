@@ -20,7 +20,7 @@ def free(_: object) -> None:
 
 async def until(is_so) -> None:
     async with asyncio.timeout(10.0):
-        while not is_so():  # noqa: ASYNC110 - what a caller sees, not what the store knows
+        while not is_so():  # noqa: ASYNC110  # what a caller sees, not what the store knows
             await asyncio.sleep(0.005)
 
 

@@ -64,6 +64,7 @@ class _Seen:
     keep: Mapping[str, float]
     unchanged: frozenset[str]
     looked: float | None = None  # end of the newest run that could look
+    excused: float = 0.0  # seconds since then for which heald itself stood still
     blind: str | None = None  # why the newest run could not look
     names: tuple[str, ...] = ()  # the subjects of the newest run that could look
     subjects: dict[str, Observed] = field(default_factory=dict)
@@ -126,7 +127,7 @@ class Observations:
             names = tuple([reading.subject for reading in run.readings])
             if seen.looked == run.ended and not run.is_look:  # history gives one run back in parts
                 names = tuple(dict.fromkeys(seen.names + names))
-            seen.looked, seen.blind, seen.names = run.ended, None, names
+            seen.looked, seen.excused, seen.blind, seen.names = run.ended, 0.0, None, names
             if len(seen.subjects) > len(seen.names):
                 _forget(seen, run.ended)
 
@@ -136,9 +137,18 @@ class Observations:
         return seen.names if seen else ()
 
     def looked_at(self, check: str) -> float | None:
-        """When a check last could look: the end of that run in steady seconds; None if it never could."""
+        """When a check last could look: the end of that run in steady seconds; None if it never could.
+
+        It is later by what was excused since: for so long nobody tried.
+        """
         seen = self._seen.get(check)
-        return seen.looked if seen else None
+        return None if seen is None or seen.looked is None else seen.looked + seen.excused
+
+    def excuse(self, check: str, seconds: float) -> None:
+        """Heald itself stood still for so long during a run of a check: that is no blindness of the check."""
+        seen = self._seen.get(check)
+        if seen is not None:
+            seen.excused += seconds
 
     def find(self, check: str, subject: str, *, is_exact: bool) -> Observed | str:
         """The newest reading of a subject of a check, or a sentence that says why there is none.

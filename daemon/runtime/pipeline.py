@@ -25,9 +25,11 @@ from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.incidents import Incidents
 from daemon.runtime.judging import Judged, Subject, by_copy, judge, subjects, view_of
+from daemon.runtime.look import CANCEL_GRACE
 
 _REMOVED = "the rule or the check was removed"
-_STALL = 1.0  # seconds past its timeout after which a run says more of heald than of its target
+_STALL = 0.25  # seconds past its timeout after which a run says more of heald than of its target
+_ENDING = CANCEL_GRACE + 1.0  # seconds past its timeout that a run may take that has to be ended
 _NO_SUBJECTS: set[str] = set()
 _CLOSED = (IncidentState.RESOLVED, IncidentState.VANISHED, IncidentState.WITHDRAWN)
 Key = tuple[str, str]
@@ -100,8 +102,7 @@ class Pipeline:
         check = self._bindings.setup.checks.get(run.check)
         if check is None:
             return
-        if run.error is None and run.ended - run.began > check.timeout + _STALL:
-            run = replace(run, readings=(), error="heald itself stood still during this run")
+        run = self._unless_stalled(run, check.timeout)
         self._observations.record(run)
         self._health.saw(run)
         breached: list[tuple[Binding, Track]] = []
@@ -114,6 +115,14 @@ class Pipeline:
         if not run.is_look:
             for binding, track in breached:
                 self._healing.breached(binding, track, run)
+
+    def _unless_stalled(self, run: Run, timeout: float) -> Run:
+        """The run; blind if heald stood still meanwhile (SIGSTOP, no CPU): then it says nothing of its target."""
+        over = run.ended - run.began - timeout
+        if over <= (_STALL if run.error is None else _ENDING):
+            return run
+        self._observations.excuse(run.check, over)
+        return replace(run, readings=(), error=f"heald itself stood still for {over:.1f}s during this run")
 
     def _judge(self, binding: Binding, run: Run, words: dict[Key, Verdict]) -> list[tuple[Binding, Track]]:
         """Judge one rule over every subject of a run; returns the tracks that are firing and breached."""

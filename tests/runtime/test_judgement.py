@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from daemon.model.check import Reading, Run
 from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
 from daemon.model.remediation import AttemptState as A
@@ -372,3 +373,15 @@ def test_limits_hold_across_crashes_and_reboots(tmp_path: Path) -> None:
     world.simulation.at(200, lambda: world.simulation.reboot(down=60.0, clock=86400.0 * 30, synchronised=False))
     world.run(3000)
     assert len(world.attempts()) == 1
+
+
+def test_a_run_during_which_heald_stood_still_says_nothing_of_its_target(tmp_path: Path) -> None:
+    aged = "  aged: {check: api, when: age() > 30s, for: 0s, steps: [{restart: {}}]}\n"
+    world = World(tmp_path, HEAD + RULE + aged).run(10)
+    now, take = world.simulation.clock.steady(), world.simulation.assembly.runs.take
+    take(Run(check="api", began=now, ended=now + 100, readings=(Reading(samples={"up": 0.0}),)))
+    take(Run(check="api", began=now + 100, ended=now + 200, error="it did not end within 10s"))
+    take(Run(check="api", began=now + 200, ended=now + 201, error="no route"))
+    assert world.board.incidents == {}  # for 21 s of the 201 somebody tried to look
+    take(Run(check="api", began=now + 214, ended=now + 215, error="no route"))
+    assert [it.rule for it in world.board.incidents.values()] == ["aged"]

@@ -119,9 +119,11 @@ class Pipeline:
     def _unless_stalled(self, run: Run, timeout: float) -> Run:
         """The run; blind if heald stood still meanwhile (SIGSTOP, no CPU): then it says nothing of its target."""
         over = run.ended - run.began - timeout
-        if over <= (_STALL if run.error is None else _ENDING):
+        if over <= _STALL:
             return run
         self._observations.excuse(run.check, over)
+        if run.error is not None and over <= _ENDING:
+            return run  # it was slow to end, or heald to see it: it is blind all the same
         return replace(run, readings=(), error=f"heald itself stood still for {over:.1f}s during this run")
 
     def _judge(self, binding: Binding, run: Run, words: dict[Key, Verdict]) -> list[tuple[Binding, Track]]:

@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   ca-certificates # TLS to a package index; tests make certificates of their own
   iproute2        # `ip`: a network without a route
+  libfaketime     # a wall clock that jumps
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk
   prometheus      # promtool judges the metrics page

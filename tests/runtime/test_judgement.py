@@ -376,12 +376,14 @@ def test_limits_hold_across_crashes_and_reboots(tmp_path: Path) -> None:
 
 
 def test_a_run_during_which_heald_stood_still_says_nothing_of_its_target(tmp_path: Path) -> None:
-    aged = "  aged: {check: api, when: age() > 30s, for: 0s, steps: [{restart: {}}]}\n"
+    aged = "  aged: {check: api, when: age() > 32s, for: 0s, steps: [{restart: {}}]}\n"
     world = World(tmp_path, HEAD + RULE + aged).run(10)
     now, take = world.simulation.clock.steady(), world.simulation.assembly.runs.take
     take(Run(check="api", began=now, ended=now + 100, readings=(Reading(samples={"up": 0.0}),)))
     take(Run(check="api", began=now + 100, ended=now + 200, error="it did not end within 10s"))
     take(Run(check="api", began=now + 200, ended=now + 201, error="no route"))
     assert world.board.incidents == {}  # for 21 s of the 201 somebody tried to look
+    take(Run(check="api", began=now + 202, ended=now + 213.5, error="it did not end within 10s"))
+    assert world.board.incidents == {}  # 33.5 s, but for 1.5 s of the last run heald did not see its end
     take(Run(check="api", began=now + 214, ended=now + 215, error="no route"))
     assert [it.rule for it in world.board.incidents.values()] == ["aged"]

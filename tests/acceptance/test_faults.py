@@ -1,0 +1,292 @@
+"""Faults of heald's own surroundings, on a real daemon: files, sockets, ports, clocks, signals, plug-ins."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.daemon_process import DaemonProcess, wait_until
+from tests.acceptance.test_daemon import can_mount, did, metrics, rules  # noqa: F401 - a fixture among them
+
+READ_ONLY = """
+import os, subprocess, sys
+subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4M", "tmpfs", sys.argv[1]], check=True)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def is_up(daemon: DaemonProcess) -> bool:
+    return bool(daemon.status()["checks"][0]["state"] == "up")
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_state_directory_that_is_read_only_at_start_is_no_reason_not_to_watch(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path, rules(tmp_path))
+    daemon.state.mkdir()
+    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", READ_ONLY, daemon.state]
+    command += [Path(sys.executable).parent / "heald", "run", "--config", daemon.rules, "--state-dir", daemon.state]
+    with daemon.log.open("ab") as log:
+        daemon.process = subprocess.Popen([*command, "--listen", "127.0.0.1:0"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: daemon.lines("store_unreadable"), what=daemon.text())
+        (tmp_path / "well").unlink()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())
+        assert daemon.lines("held")[0]["reason"] == "store_unavailable"
+        assert len(daemon.lines("control_socket")) == 1  # said once, however often it is tried
+        assert did(tmp_path) == 0
+        inside = ["nsenter", "-m", "-t", str(daemon.process.pid), "mount", "-o", "remount,rw", str(daemon.state)]
+        subprocess.run(inside, check=True)
+        wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+        wait_until(lambda: len(daemon.lines("control_socket")) == 2, what=daemon.text())
+        assert [line["event"] for line in daemon.lines() if line["event"].startswith("store")] == [
+            "store_unavailable",
+            "store_unreadable",
+            "store_writable",
+            "store_readable",
+        ]
+        assert daemon.stop() == 0
+    finally:
+        daemon.__exit__()
+
+
+def test_a_control_socket_that_was_removed_comes_back(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        (daemon.state / "heald.sock").unlink()
+        assert daemon.ask("status").returncode != 0
+        wait_until(lambda: (daemon.state / "heald.sock").exists())
+        assert daemon.status()["ready"] is None
+        assert daemon.stop() == 0
+        assert not (daemon.state / "heald.sock").exists()
+
+
+def test_a_state_directory_that_was_removed_is_said_and_holds_all_acting(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        wait_until(lambda: is_up(daemon))
+        shutil.rmtree(daemon.state)
+        (tmp_path / "well").unlink()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())
+        assert daemon.lines("held")[-1]["reason"] == "store_unavailable"
+        assert "was removed or replaced while heald ran" in daemon.lines("store_unavailable")[0]["message"]
+        assert did(tmp_path) == 0
+        assert daemon.stop() == 0
+        daemon.start().ready()  # begins anew, as it said
+        wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+
+
+def test_a_reload_onto_a_port_that_is_taken_is_refused_as_a_whole(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = [free.getsockname()[1], taken.getsockname()[1]]
+        free.close()
+        text = rules(tmp_path).replace("shutdown_grace: 2s", f'shutdown_grace: 2s, listen: "127.0.0.1:{ports[0]}"')
+        daemon = DaemonProcess(tmp_path, text)
+        command = [Path(sys.executable).parent / "heald", "run", "--config", daemon.rules, "--state-dir", daemon.state]
+        with daemon.log.open("ab") as log:
+            daemon.process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            daemon.ready()
+            second = "  second: {check: web, when: up == 0}\n"
+            daemon.rules.write_text(text.replace(str(ports[0]), str(ports[1])) + second)
+            answer = daemon.ask("reload")
+            assert answer.returncode == 1
+            assert f"cannot listen on 127.0.0.1:{ports[1]}: the port is taken by another process" in answer.stderr
+            assert daemon.status()["rules"] == 1
+            assert metrics(daemon)["heald_config_last_reload_successful"] == 0  # where it always was
+        finally:
+            daemon.__exit__()
+
+
+def test_heald_does_nothing_for_its_own_standstill(tmp_path: Path) -> None:
+    slow = rules(tmp_path).replace("test -e {folder}/well &&", "").replace('"test -e', '"sleep 0.1; test -e')
+    slow = slow.replace("when: up == 0\n", "when: up == 0 or latency_seconds > 1s or age() > 1s\n")
+    with DaemonProcess(tmp_path, slow) as daemon:
+        wait_until(lambda: is_up(daemon))
+        assert daemon.process is not None
+        for number in range(4):
+            daemon.process.send_signal(signal.SIGSTOP)
+            until = time.monotonic() + 1.5 + 0.07 * number  # at different moments of a run
+            wait_until(lambda until=until: time.monotonic() > until)
+            daemon.process.send_signal(signal.SIGCONT)
+            ran = metrics(daemon)['heald_check_runs_total{check="web",result="ok"}']
+            wait_until(lambda ran=ran: metrics(daemon)['heald_check_runs_total{check="web",result="ok"}'] > ran + 2)
+        assert did(tmp_path) == 0
+        assert daemon.incidents() == []
+
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="needs Debian's libfaketime")
+@pytest.mark.parametrize("jump", ["+3600", "-3600"])
+def test_a_wall_clock_that_jumps_holds_all_acting_and_frees_no_limit(tmp_path: Path, jump: str) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    env = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    env["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+    text = rules(tmp_path).replace("limit: [100/1h]\n    steps", "limit: [1/1h]\n    steps")
+    with DaemonProcess(tmp_path, text, env=env) as daemon:
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1)
+        wait_until(lambda: daemon.incidents()[0]["state"] == "resolved")
+        clock.write_text(jump)
+        (tmp_path / "well").unlink()
+        wait_until(lambda: daemon.lines("clock_jumped"), what=daemon.text())
+        wait_until(lambda: daemon.incidents(closed=False)[0]["hold"] == "clock_jumped", what=daemon.text())
+        budgets = {(it["resource"], it["limit"]): it["remaining"] for it in daemon.status()["budgets"]}
+        assert [left for (resource, _), left in budgets.items() if resource != "all"] == [99]
+        assert did(tmp_path) == 1
+        daemon.kill()  # the next daemon knows of no jump, and counts the same
+        daemon.start().ready()
+        wait_until(lambda: daemon.incidents(closed=False)[0]["hold"] == "limit_rule", what=daemon.text())
+        assert did(tmp_path) == 1
+
+
+def test_a_remediation_that_takes_too_long_dies_with_all_its_children(tmp_path: Path) -> None:
+    text = rules(tmp_path, takes=600).replace("timeout: 20s", "timeout: 1s").replace("tries: 50", "tries: 1")
+    text = text.replace("sleep 600", "(trap '' TERM; exec sleep 601) & sleep 600")
+    with DaemonProcess(tmp_path, text) as daemon:
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1)
+        assert daemon.process is not None
+        wait_until(lambda: daemon.incidents()[0]["attempts"][0]["state"] == "failed", what=daemon.text())
+        assert "did not end within" in daemon.incidents()[0]["attempts"][0]["summary"]
+        running = [line for it in psutil.process_iter(["cmdline"]) if (line := it.info["cmdline"])]  # zombies have none
+        assert [line for line in running if line in (["sleep", "600"], ["sleep", "601"])] == []
+        assert daemon.incidents()[0]["handed_over"] == "exhausted"
+
+
+CHECK = """
+import asyncio, time
+from daemon.plugin import Dimension, Field, OptionsModel, Reading, sample
+
+
+class Options(OptionsModel):
+    how: str = Field(description="How it misbehaves.")
+
+
+SAMPLES = (sample("up", Dimension.NONE, "1 or 0."),)
+DISCOVERS = True
+
+
+async def check(options, context):
+    if options.how == "raises":
+        raise ZeroDivisionError("of the plug-in")
+    if options.how == "exits":
+        raise SystemExit(3)
+    if options.how == "hangs":
+        await asyncio.Event().wait()
+    while options.how == "ignores":
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+    if options.how == "blocks":
+        time.sleep(0.5)
+    if options.how == "rubbish":
+        return {"up": 1}
+    if options.how == "many":
+        return [Reading(subject=str(number), samples={"up": 1.0}) for number in range(100_000)]
+    return [Reading(subject="", samples={"up": 1.0})]
+"""
+REMEDIATION = """
+import asyncio
+from daemon.plugin import Field, OptionsModel, Outcome
+
+
+class Options(OptionsModel):
+    how: str = Field(description="How it misbehaves.")
+
+
+def resource(options, target):
+    return f"odd:{options.how}"
+
+
+async def plan(options, target, context):
+    return "it would misbehave"
+
+
+async def act(options, target, context):
+    if options.how == "raises":
+        raise ZeroDivisionError("of the plug-in")
+    if options.how == "exits":
+        raise SystemExit(3)
+    if options.how == "hangs":
+        await asyncio.Event().wait()
+    while options.how == "ignores":
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+    return "done"
+"""
+WAYS = ("raises", "exits", "hangs", "ignores", "rubbish")
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Plug-ins as a distribution brings them, and the environment in which they are found."""
+    site = folder / "site"
+    (site / "odd-1.0.dist-info").mkdir(parents=True)
+    (site / "odd-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    points = "[heald.checks]\nodd = odd_check\n[heald.remediations]\nodd = odd_remediation\n"
+    (site / "odd-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (site / "odd_check.py").write_text(CHECK)
+    (site / "odd_remediation.py").write_text(REMEDIATION)
+    return {"PYTHONPATH": str(site)}
+
+
+def test_checks_that_misbehave_blind_themselves_alone_and_that_is_said(tmp_path: Path) -> None:
+    ways = (*WAYS, "blocks", "many")
+    checks = "".join(f"  {how}: {{odd: {{how: {how}}}, every: 2s, timeout: 500ms}}\n" for how in ways)
+    text = rules(tmp_path).replace("checks:\n", f"checks:\n{checks}", 1).replace("every: 300ms", "every: 2s")
+    with DaemonProcess(tmp_path, text, env=installed(tmp_path)) as daemon:
+
+        def runs(check: str, result: str) -> float:
+            return metrics(daemon)[f'heald_check_runs_total{{check="{check}",result="{result}"}}']
+
+        wait_until(lambda: runs("web", "ok") >= 3, what=daemon.text())
+        wait_until(lambda: all(runs(how, "blind") + runs(how, "timeout") >= 2 for how in ways if how != "blocks"))
+        why = {it["name"]: it["error"] or "" for it in daemon.status()["checks"]}
+        assert "bug in check type odd: ZeroDivisionError: of the plug-in" in why["raises"]
+        assert "bug in check type odd: SystemExit: 3" in why["exits"]
+        assert "did not end within 0.5s" in why["hangs"]
+        assert "ignored its cancellation" in why["ignores"]
+        assert "not a list of readings" in why["rubbish"]
+        assert "100000 subjects; at most 1000" in why["many"]
+        said = "".join(line["message"] for line in daemon.lines() if line["level"] == "error")
+        for sentence in ("Check blocks (type odd) held up all of heald", "Check ignores (type odd) ignores its"):
+            assert said.count(sentence) == 1, said  # once, not at every run
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+        assert daemon.stop() == 0
+
+
+def test_remediations_that_misbehave_fail_their_own_attempts_and_that_is_said(tmp_path: Path) -> None:
+    text = rules(tmp_path).replace("allow: [restart]", "allow: [restart, odd]")
+    for how in WAYS:
+        step = f"odd: {{how: {how}}}, cooldown: 1h, settle: 0s, verify: 1s, timeout: 500ms"
+        text += f"  {how}: {{check: web, when: up == 0, for: 0s, steps: [{{{step}}}]}}\n"
+    with DaemonProcess(tmp_path, text, env=installed(tmp_path)) as daemon:
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+
+        def ended() -> dict[str, str]:
+            made = {at["resource"]: at for it in daemon.incidents() for at in it["attempts"]}
+            return {name: it["summary"] for name, it in made.items() if it["state"] == "failed"}
+
+        wait_until(lambda: len(ended()) == len(WAYS), what=daemon.text())
+        said = ended()
+        assert said["odd:raises"] == "bug in remediation odd: ZeroDivisionError: of the plug-in"
+        assert said["odd:exits"] == "bug in remediation odd: SystemExit: 3"
+        assert said["odd:hangs"] == "it did not end within 0.5s and was ended"
+        assert "ignored its cancellation" in said["odd:ignores"]
+        assert "it returned str, not an Outcome" in said["odd:rubbish"]
+        assert did(tmp_path) == 1
+        assert daemon.stop() == 0

@@ -201,7 +201,7 @@ class Healing:
             return False
         hold, goes_on = decide(proposal, self.facts(proposal))
         if hold is not None:
-            self._holds.put(proposal, hold)
+            self._holds.put(proposal, hold, goes_on=goes_on)
         if goes_on:
             self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), None)  # of somebody else's look
             self._looking.add(key)

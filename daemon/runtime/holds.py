@@ -16,6 +16,9 @@ def key_of(proposal: Proposal) -> LadderKey:
     return proposal.ladder.rule, proposal.ladder.resource
 
 
+_OF_A_LOOK = (HoldReason.BLIND_NOW, HoldReason.CLEAR_NOW, HoldReason.RESOURCE_BUSY)  # what a second look may find
+
+
 class Holds:
     """Why nothing is done, in words, and whether people were told."""
 
@@ -24,9 +27,14 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self._held_at: dict[LadderKey, float] = {}
+        self._recorded: dict[LadderKey, HoldReason] = {}
 
-    def put(self, proposal: Proposal, hold: Hold) -> None:
-        """Keep the hold in force; record it when its reason changes; tell people where it is for them."""
+    def put(self, proposal: Proposal, hold: Hold, *, goes_on: bool = False) -> None:
+        """Keep the hold in force; record it when its reason changes; tell people where it is for them.
+
+        On paper `mode` comes before every second look (`goes_on`). Where the look keeps finding the same, neither is
+        recorded again: two reasons that take turns at every run are no change.
+        """
         key, now = key_of(proposal), self._clock.stamp()
         ladder = self._board.ladders[key]
         held_for, since = ladder.held_for, self._held_at.get(key)
@@ -34,15 +42,20 @@ class Holds:
         if since is not None and told and ladder.hold is not None and ladder.hold not in NOT_ESCALATED:
             held_for += now.boottime - since
         self._held_at[key] = now.boottime
-        is_change = ladder.hold is not hold.reason
+        recorded = self._recorded.get(key, ladder.hold)
+        is_said = goes_on and recorded in _OF_A_LOOK
+        is_change = recorded is not hold.reason and not is_said
         kept = replace(ladder, hold=hold.reason, held_for=held_for)
         if not self._firing(key):  # the second look found that nothing is to be held any more
             kept = replace(ladder, hold=None, held_for=0.0)
         self._board.put_ladder(kept, is_change=is_change)
         if is_change:
+            self._recorded[key] = hold.reason
             self._record(proposal, hold)
+        if kept.hold is None:
+            self._recorded.pop(key, None)
         for incident in self._firing(key):
-            if incident.hold is not hold.reason:
+            if incident.hold is not hold.reason and not is_said:
                 self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
         if hold.reason is HoldReason.UPSTREAM:
             self._mute(key)
@@ -52,6 +65,7 @@ class Holds:
     def end(self, key: LadderKey) -> None:
         """Nothing holds the ladder any more: it acts, or it is quiet."""
         self._held_at.pop(key, None)
+        self._recorded.pop(key, None)
         for incident in self._board.open_incidents(key):
             if incident.hold is not None:
                 self._board.put_incident(replace(incident, hold=None, hold_sentence=""))

@@ -419,3 +419,24 @@ def test_a_reload_changes_what_the_startup_grace_waits_for(tmp_path: Path) -> No
         assert shop.went > 0
 
     in_a_shop(tmp_path, story, graced.replace("rules:\n", more))
+
+
+@pytest.mark.parametrize("mode", ["act", "observe"])
+def test_a_manager_that_stays_silent_is_recorded_once_and_not_at_every_run(tmp_path: Path, mode: str) -> None:
+    async def story(shop: Shop) -> None:
+        shop.status = gone
+        await shop.live(55)
+        assert await shop.holds() == ([H.BLIND_NOW] if mode == "act" else [H.MODE, H.BLIND_NOW])
+        incident = await shop.incident()
+        assert incident.hold is H.BLIND_NOW
+        assert "its socket is not there" in incident.hold_sentence
+        written = shop.store.writes
+        await shop.live(35)
+        assert shop.store.writes == written
+        shop.status = shop.runs
+        await shop.live(20)
+        assert {it.would for it in await shop.attempts()} == {mode == "observe"}
+        if mode == "observe":
+            assert (await shop.holds())[:3] == [H.MODE, H.BLIND_NOW, H.MODE]
+
+    in_a_shop(tmp_path, story, RULES.replace("mode: act", f"mode: {mode}"), history_every=3600.0)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon.errors import HealdError
 from daemon.logs import log
 from daemon.model.settings import Settings
 from daemon.protocols import Clock
@@ -83,7 +84,7 @@ class Circumstances:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})", "?", None
+            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})", "somebody", None
         try:
             content = json.loads(text)
             return str(content["why"]), str(content["who"]), str(content["at"])
@@ -104,17 +105,25 @@ class Circumstances:
         return why
 
     def pause(self, *, why: str, who: str) -> None:
-        """Write the kill switch. Raises OSError if the state directory cannot be written."""
+        """Write the kill switch. Raises HealdError if it cannot be written: then nothing is paused."""
         if self._pause_file is None:
-            raise OSError("this daemon has no state directory to pause in")
+            raise HealdError("this daemon has no state directory to pause in")
         at = self._clock.now().isoformat(timespec="seconds")
-        self._pause_file.write_text(json.dumps({"why": why, "who": who, "at": at}) + "\n")
+        try:
+            self._pause_file.write_text(json.dumps({"why": why, "who": who, "at": at}) + "\n")
+        except OSError as error:
+            state = "acting is paused all the same" if self._pause_file.exists() else "acting is NOT paused"
+            raise HealdError(f"{self._pause_file} cannot be written: {error.strerror}; {state}") from error
         self._was_paused = True
 
     def resume(self) -> bool:
-        """Remove the kill switch; false if there was none."""
+        """Remove the kill switch; false if there was none. Raises HealdError if it stays."""
         if self._pause_file is None or not self._pause_file.exists():
             return False
-        self._pause_file.unlink()
+        try:
+            self._pause_file.unlink(missing_ok=True)
+        except OSError as error:
+            said = f"{self._pause_file} cannot be removed: {error.strerror}; acting stays paused until it is gone"
+            raise HealdError(said) from error
         self.watch_pause()
         return True

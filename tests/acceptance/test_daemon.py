@@ -167,6 +167,21 @@ def test_a_pause_says_who_and_why_and_outlives_a_restart(tmp_path: Path) -> None
         assert metrics(daemon)["heald_paused"] == 1
 
 
+def test_a_pause_that_cannot_be_written_or_removed_says_so(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        (daemon.state / "pause").mkdir()
+        assert "paused by somebody: the file" in daemon.ask("status").stdout
+        refused = daemon.ask("resume")
+        assert refused.returncode == 1
+        assert "cannot be removed: Is a directory; acting stays paused until it is gone" in refused.stderr
+        refused = daemon.ask("pause", "--why", "release 42")
+        assert refused.returncode == 1
+        assert "cannot be written: Is a directory; acting is paused all the same" in refused.stderr
+        (daemon.state / "pause").rmdir()
+        assert daemon.status()["paused"] is None
+        assert daemon.lines("request_failed") == []
+
+
 def test_the_mode_on_the_command_line_may_only_lower_what_the_file_says(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path), "--mode", "observe") as daemon:
         assert daemon.status()["mode"] == "observe"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.acceptance.daemon_process import DaemonProcess, wait_until
-from tests.acceptance.test_daemon import can_mount, did, metrics, rules  # noqa: F401 - a fixture among them
+from tests.acceptance.test_daemon import can_mount, did, metrics, rules  # noqa: F401  # a fixture among them
 
 READ_ONLY = """
 import os, subprocess, sys

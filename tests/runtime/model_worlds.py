@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,13 +41,25 @@ def random_world(seed: int) -> World:
         checks.append(Check(name="api_too", service="api", every=chance.choice([7, 10])))
     config = random_config(chance, tuple(checks))
     lasts = chance.choice([200, 400])
-    return World(
+    flickers = chance.random() < 0.2  # second looks often see something else
+    world = World(
         config=config,
-        readings={it.name: random_readings(chance, lasts) for it in checks},
+        readings={it.name: random_readings(chance, lasts, flickers=flickers) for it in checks},
         effects=[random_effect(chance, checks) for _ in range(chance.choice([1, 2, 4]))],
         events=random_events(chance, config, lasts) if chance.random() < 0.6 else [],
         lasts=lasts,
     )
+    return world if chance.random() < 0.8 else killed(chance, world)
+
+
+def killed(chance: random.Random, world: World) -> World:
+    """The same, but effects are slow, hardly anything helps, and heald is killed all the time."""
+    kills = [(chance.randrange(1, world.lasts), "crash", {"down": 0}) for _ in range(world.lasts // 15)]
+    readings = {
+        name: [(at, *(("B", "B") if chance.random() < 0.8 else seen)) for at, *seen in found]
+        for name, found in world.readings.items()
+    }
+    return replace(world, readings=readings, effects=[Effect(takes=10)], events=[*world.events, *kills])
 
 
 def random_config(chance: random.Random, checks: tuple[Check, ...]) -> Config:
@@ -102,13 +114,13 @@ def random_step(chance: random.Random) -> Step:
     )
 
 
-def random_readings(chance: random.Random, lasts: int) -> list[tuple[int, str, str]]:
-    found, at, letter = [], 0, chance.choice("BC")
+def random_readings(chance: random.Random, lasts: int, *, flickers: bool) -> list[tuple[int, str, str]]:
+    found, at = [], 0
     while at < lasts:
-        letter = chance.choice("BBBBCCCPMNU")
-        look = letter if chance.random() < 0.8 else chance.choice("BCUPM")
+        letter = chance.choice("BBBBBBCM" if flickers else "BBBBCCCPMNU")
+        look = chance.choice("BBCCMU") if flickers else letter if chance.random() < 0.8 else chance.choice("BCUPM")
         found.append((at, letter, look))
-        at += chance.choice([5, 10, 10, 20, 50, 100])
+        at += chance.choice([5, 10, 10] if flickers else [5, 10, 10, 20, 50, 100])
     return found
 
 

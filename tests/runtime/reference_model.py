@@ -573,7 +573,6 @@ class Model:
         is_reserved = not busy and any(who != self.key(rule, check) for who in asked)
         yield from ["paused"] * self.paused
         yield from ["startup_grace"] * (self.has_grace and self.now < self.grace_until)
-
         yield from ["clock_jumped"] * (self.jumped_at is not None and self.now < self.jumped_at + JUMP_HOLD)
         yield from ["flapping"] * ladder.flapping
         yield from ["upstream"] * self.is_upstream_sick(check)

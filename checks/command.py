@@ -1,7 +1,7 @@
 """What a command says: a Nagios plug-in with its performance data, or any command with `exit_codes: plain`.
 
 Nagios exit codes: 0 ok and 1 warning are `up` 1, as Nagios counts a host in warning as up; 2 critical is `up` 0. With 3
-unknown, any other code, death by a signal, a command that is not there or does not end, the plug-in could not look, so
+unknown, any other code, death by a signal, a command that is not there: the plug-in could not look, so
 neither could we: the run is UNKNOWN. With `exit_codes: plain` 0 is up and all else is down, but for 126 and 127, by
 which shells say that they could not run something.
 Source of codes and output: Monitoring Plugins Development Guidelines, "Plugin Return Codes".
@@ -112,11 +112,11 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
         raise CheckError(f"cannot run {options.argv[0]}: {place}{error.strerror or error}") from error
     text, data = split_output(done.stdout)
     output = text.partition("\n")[0][:_MOST_OUTPUT]
-    if done.timed_out:
+    if done.timed_out:  # what hangs is sick: a time-out is a reading, and critical as Nagios has it
         said = f": {output or done.last_line}" if output or done.last_line else ""
-        raise CheckError(
-            f"{options.argv[0]} did not end within {context.timeout * _OWN_SHARE:.3g}s and was ended{said}"
-        )
+        late = f"{options.argv[0]} did not end within {context.timeout * _OWN_SHARE:.3g}s and was ended{said}"
+        hung: dict[str, Sample] = {"up": 0.0, "state": "critical", "output": late[:_MOST_OUTPUT]}
+        return [Reading(samples=hung | {"latency_seconds": done.seconds})]
     state = _state(options, done, output)
     values: dict[str, Sample] = {
         "up": 0.0 if state == "critical" else 1.0,

@@ -61,9 +61,11 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         await run("true", cwd=f"{tmp_path}/nowhere")
 
 
-async def test_a_command_that_hangs_makes_us_blind_before_the_daemon_says_so() -> None:
-    with pytest.raises(CheckError, match=r"did not end within 0\.475s and was ended: still looking"):
-        await run("echo still looking; sleep 60", timeout=0.5)
+async def test_a_command_that_hangs_is_sick_before_the_daemon_calls_it_blind() -> None:
+    reading = await run("echo still looking; sleep 60", timeout=0.5)
+    assert (reading.samples["up"], reading.samples["state"]) == (0.0, "critical")
+    assert str(reading.samples["output"]).endswith("did not end within 0.475s and was ended: still looking")
+    assert "exit_code" not in reading.samples
 
 
 @pytest.mark.parametrize(("code", "state", "up"), [(0, "ok", 1.0), (1, "critical", 0.0), (3, "critical", 0.0)])

@@ -260,7 +260,7 @@ class Daemon:
 
     def _say_status(self, *, remembers: bool) -> None:
         setup, board = self._assembly.setup, self._assembly.board
-        text = f"{_mode(setup)}; {_size(setup)}; {len(board.incidents)} open incidents"
+        text = f"{_mode(setup)}; {_size(setup)}; open incidents: {len(board.incidents)}"
         self._notify.status(text if remembers else f"acts on nothing: the store cannot be read; {text}")
 
     def _say_store(self, is_writable: bool, why: str | None) -> None:
@@ -277,7 +277,8 @@ def _mode(setup: Setup) -> str:
 
 
 def _size(setup: Setup) -> str:
-    return f"{len(setup.checks)} checks, {len(setup.rules)} rules, {len(setup.services)} services"
+    counted = (("check", setup.checks), ("rule", setup.rules), ("service", setup.services))
+    return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)
 
 
 async def _standing(work: Coroutine[Any, Any, Never]) -> None:

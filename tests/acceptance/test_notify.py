@@ -61,7 +61,7 @@ def daemon(tmp_path: Path, systemd: Systemd) -> Iterator[DaemonProcess]:
 def test_systemd_hears_of_the_start_of_a_reload_and_of_the_end(daemon: DaemonProcess, systemd: Systemd) -> None:
     wait_until(lambda: systemd.heard("READY"))
     status = [text for _, text in systemd.heard("STATUS")]
-    assert "observes and does nothing; 1 checks, 0 rules" in status[0]
+    assert "observes and does nothing; 1 check, 0 rules" in status[0]
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     assert daemon.ask("reload").returncode == 0
     assert systemd.keys() == ["READY", "RELOADING", "MONOTONIC_USEC", "READY"]

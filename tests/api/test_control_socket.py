@@ -202,3 +202,39 @@ async def test_stopping_removes_our_socket_and_never_anothers(control: FakeContr
     await other.stop()
     assert not other.path.exists()
     await other.stop()
+
+
+def to(path: Path) -> aiohttp.UnixConnector:
+    return aiohttp.UnixConnector(str(path))
+
+
+async def test_a_socket_that_could_not_be_made_or_went_away_is_opened_anew(
+    control: FakeControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("daemon.api.control.KEEP_EVERY", 0.01)
+    folder = tmp_path / "later"
+    server = ControlServer(control, directory=folder)
+    keeping = asyncio.create_task(server.keep())
+
+    async def answers() -> None:
+        async with asyncio.timeout(10), aiohttp.ClientSession("http://heald", connector=to(server.path)) as http:
+            while True:
+                try:
+                    assert (await ask(http, "GET", "/status"))[0] == 200
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.01)
+                else:
+                    return
+
+    try:
+        await asyncio.sleep(0.1)
+        assert [line.levelname for line in caplog.records] == ["ERROR"]  # once, however often it is tried
+        folder.mkdir()
+        await answers()
+        server.path.unlink()
+        await answers()
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await server.stop()
+    assert list(folder.iterdir()) == []

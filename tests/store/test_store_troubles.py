@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,21 @@ async def test_a_claim_whose_commit_failed_late_is_taken_out_of_the_file(
     assert await store.counting() == [attempt(1)]
     await end(keeper)
     await store.close()
+
+
+async def test_a_disk_that_never_answers_does_not_keep_heald_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.store.CLOSE_WITHIN", 0.1)
+    store = await Store.open(tmp_path, HandClock())
+    answer = threading.Event()
+    hanging = store._call(answer.wait)
+    store.append_history([history_row()])
+    store.submit(incident())
+    async with asyncio.timeout(5.0):
+        left = await store.close()
+    assert left >= 1
+    with pytest.raises(StoreError):
+        await store.submit(incident())
+    answer.set()  # for the thread, which nobody waits for any more
+    assert await hanging

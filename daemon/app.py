@@ -53,11 +53,12 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
         return 1
     except StoreRefusedError as error:
         return _refused(error)
-    except BaseExceptionGroup as group:  # a store that could be opened only late, and turns out to be another's
-        late = group.subgroup(StoreRefusedError)
-        if late is None:
-            raise
-        return _refused(_first(late))
+    except BaseExceptionGroup as group:
+        late = group.subgroup(StoreRefusedError)  # of a store that could be opened only late, and is another's
+        if late is not None:
+            return _refused(_first(late))
+        log.error("ended", f"heald has a bug and ends, to be started again: {_first(group)!r}.", exc_info=group)
+        return 1
 
 
 def _refused(error: BaseException) -> int:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     """
     import structlog
 
-    stream = sys.stderr if stream is None else stream
+    if stream is None:  # a process that was started without a stderr has none
+        stream = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as heald lives
     is_journal = _is_journal(stream)
     form = form or (Form.CONSOLE if _is_terminal(stream) and "JOURNAL_STREAM" not in os.environ else Form.JSON)
     looks: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]

@@ -55,6 +55,41 @@ def test_a_state_directory_that_is_read_only_at_start_is_no_reason_not_to_watch(
         daemon.__exit__()
 
 
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+def test_heald_lives_where_nobody_takes_its_log(tmp_path: Path, redirection: str) -> None:
+    daemon = DaemonProcess(tmp_path, rules(tmp_path))
+    heald = Path(sys.executable).parent / "heald"
+    run = f'exec "{heald}" run --config "{daemon.rules}" --state-dir "{daemon.state}" --listen 127.0.0.1:0'
+    daemon.process = subprocess.Popen(["sh", "-c", f"{run} {redirection}"])
+    try:
+        daemon.ready()
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1)
+        assert daemon.stop() == 0
+    finally:
+        daemon.__exit__()
+
+
+def test_a_standing_task_that_returns_ends_the_daemon_and_that_is_said(tmp_path: Path) -> None:
+    env = installed(tmp_path)
+    with (tmp_path / "site" / "odd_check.py").open("a") as plugin:
+        plugin.write(
+            "\n\nfrom daemon.runtime.janitor import Janitor\n\nasync def end(self):\n    await asyncio.sleep(0.5)\n"
+            "\nJanitor.run = end\n"
+        )
+    daemon = DaemonProcess(tmp_path, rules(tmp_path), env=env).start()
+    try:
+        assert daemon.process is not None
+        assert daemon.process.wait(timeout=30) == 1
+        (ended,) = daemon.lines("ended")
+        assert "a standing task ended" in ended["message"]
+        assert "Traceback" in ended["exception"]
+        assert not (daemon.state / "heald.sock").exists()
+    finally:
+        daemon.__exit__()
+
+
 def test_a_control_socket_that_was_removed_comes_back(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
         (daemon.state / "heald.sock").unlink()

@@ -238,8 +238,8 @@ class Pipeline:
                     continue
                 if self._is_settling(watch.rule.name, watch.attempt.ladder, run.began):
                     said[check, name] = Verdict.UNKNOWN
-                elif self._bindings.rules.get(watch.rule.name) is watch.rule:
-                    said[check, name] = words.get((watch.rule.name, name), Verdict.UNKNOWN)
+                elif (watch.rule.name, name) in words and self._bindings.rules.get(watch.rule.name) is watch.rule:
+                    said[check, name] = words[watch.rule.name, name]
                 else:
                     said[check, name] = by_copy(watch.rule, run, name, self._observations, watch.settled)
             if said:
@@ -275,11 +275,12 @@ class Pipeline:
             return
         if after.state in _CLOSED:
             self._incidents.close(incident, after.state, at)
+        elif after.state is IncidentState.RECOVERING:
+            self._board.put_incident(replace(incident, state=after.state, hold=None, hold_sentence=""))
+            if (key := self._board.ladder_of.get(incident.id)) is not None:
+                self._aftercare.recovering(key)
         else:
             self._board.put_incident(replace(incident, state=after.state))
-            key = self._board.ladder_of.get(incident.id)
-            if after.state is IncidentState.RECOVERING and key is not None:
-                self._aftercare.recovering(key)
 
 
 def _because(binding: Binding, judged: Judged, subject: Subject) -> str:

@@ -364,7 +364,7 @@ class Model:
         elif track.state == "pending" and verdict == "C":
             track.state = "inactive"
         elif track.state == "firing" and verdict == "C":
-            track.state, track.counted, track.anew = "recovering", 0, 0
+            track.state, track.counted, track.anew, track.hold = "recovering", 0, 0, None
             if rule.clear_for == 0:
                 self.resolve(rule, check)
             elif not self.firing(self.key(rule, check)):

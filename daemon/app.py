@@ -23,6 +23,7 @@ from daemon.metrics import Metrics
 from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
+from daemon.runtime.threads import Threads
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
@@ -72,6 +73,7 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _serve(setup: Setup, overrides: Overrides, *, state_dir: Path, runtime_dir: Path | None, form: Form) -> int:
+    asyncio.get_running_loop().set_default_executor(Threads())
     clock = SystemClock()
     store = await Store.open(state_dir, clock)
     try:

@@ -13,6 +13,7 @@ from daemon.protocols import CheckContext, CheckType, Clock
 from daemon.runtime.drive import Drive, coroutine_of
 from daemon.runtime.faults import is_ours, named, words_of
 from daemon.runtime.fit import Fit, UnfitError
+from daemon.runtime.threads import caller
 
 CANCEL_GRACE = 1.0  # seconds a cancelled plug-in may take to clean up
 LONGEST_STEP = 0.25  # seconds; more than one coalesced start (200 ms) is more than the timetable forgives
@@ -64,6 +65,7 @@ class Looks:
         `Run.at` of a blind run is left to whoever records it.
         """
         began = clock.steady()
+        caller.set(check.name)
         drive: Drive | None = None
         known = self._known.get(check.name)
         if known is None or known.check is not check:

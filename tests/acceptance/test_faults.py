@@ -325,3 +325,20 @@ def test_remediations_that_misbehave_fail_their_own_attempts_and_that_is_said(tm
         assert "it returned str, not an Outcome" in said["odd:rubbish"]
         assert did(tmp_path) == 1
         assert daemon.stop() == 0
+
+
+def test_a_check_that_hangs_in_threads_takes_nobodys_place_and_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    env = installed(tmp_path)
+    source = tmp_path / "site" / "odd_check.py"
+    source.write_text(
+        source.read_text().replace("await asyncio.Event().wait()", "await asyncio.to_thread(time.sleep, 600)")
+    )
+    text = rules(tmp_path).replace(
+        "checks:\n", "checks:\n  stuck: {odd: {how: hangs}, every: 100ms}\n  self: {process: {name: heald}}\n", 1
+    )
+    with DaemonProcess(tmp_path, text, env=env) as daemon:
+        stuck = lambda: next(it for it in daemon.status()["checks"] if it["name"] == "stuck")  # noqa: E731 - one line says it
+        wait_until(lambda: "have not come back" in (stuck()["error"] or ""), what=daemon.text())
+        assert metrics(daemon)["heald_config_last_reload_successful"] == 1  # the page is made in a thread
+        assert daemon.ask("reload").returncode == 0  # the file is read in one
+        assert daemon.stop() == 0

@@ -64,10 +64,11 @@ class Healing:
         At start nobody knows whether heald observed before: it did where a remediation that is `allowed` now was only
         tried on paper, and nothing was really done on that ladder since.
         """
-        acted = {(it.rule, it.ladder): it.id for it in self._board.attempts.values() if not it.would}
-        for attempt in list(self._board.attempts.values()):
+        attempts = list(self._board.attempts.values())  # oldest first, whatever the wall clock did
+        acted = {(it.rule, it.ladder): place for place, it in enumerate(attempts) if not it.would}
+        for place, attempt in enumerate(attempts):
             key = (attempt.rule, attempt.ladder)
-            if allowed is not None and (attempt.remediation not in allowed or acted.get(key, "") > attempt.id):
+            if allowed is not None and (attempt.remediation not in allowed or acted.get(key, -1) > place):
                 continue
             if attempt.would and not attempt.void:
                 self._board.watches.pop(attempt.id, None)

@@ -243,7 +243,7 @@ class Model:
     def forget_would(self, allowed=None):
         for attempt in self.attempts:
             if allowed is not None and any(
-                not it.would and it.ladder == attempt.ladder and it.claimed > attempt.claimed for it in self.attempts
+                not it.would and it.ladder == attempt.ladder and it.began > attempt.began for it in self.attempts
             ):
                 continue  # it was acted since: heald did not observe only
             if attempt.would and not attempt.void and (allowed is None or attempt.step.name in allowed):

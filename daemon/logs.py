@@ -81,7 +81,7 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     import structlog
 
     if stream is None:  # a process that was started without a stderr has none
-        stream = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as heald lives
+        stream = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  # open as long as heald lives
     is_journal = _is_journal(stream)
     form = form or (Form.CONSOLE if _is_terminal(stream) and "JOURNAL_STREAM" not in os.environ else Form.JSON)
     looks: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]

@@ -69,7 +69,7 @@ class Threads(ThreadPoolExecutor):
 def _answer(future: Future[T], call: Callable[..., T], *args: Any, **options: Any) -> None:
     try:
         found = call(*args, **options)
-    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who called
+    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to who called
         future.set_exception(error)
     else:
         future.set_result(found)

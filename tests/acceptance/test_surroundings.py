@@ -284,7 +284,7 @@ def test_checks_that_misbehave_blind_themselves_alone_and_that_is_said(tmp_path:
     with DaemonProcess(tmp_path, text, env=installed(tmp_path)) as daemon:
 
         def runs(check: str, result: str) -> float:
-            return metrics(daemon)[f'heald_check_runs_total{{check="{check}",result="{result}"}}']
+            return metrics(daemon).get(f'heald_check_runs_total{{check="{check}",result="{result}"}}', 0)
 
         wait_until(lambda: runs("web", "ok") >= 3, what=daemon.text())
         wait_until(lambda: all(runs(how, "blind") + runs(how, "timeout") >= 2 for how in ways if how != "blocks"))
@@ -337,7 +337,7 @@ def test_a_check_that_hangs_in_threads_takes_nobodys_place_and_keeps_nobody_from
         "checks:\n", "checks:\n  stuck: {odd: {how: hangs}, every: 100ms}\n  self: {process: {name: heald}}\n", 1
     )
     with DaemonProcess(tmp_path, text, env=env) as daemon:
-        stuck = lambda: next(it for it in daemon.status()["checks"] if it["name"] == "stuck")  # noqa: E731 - one line says it
+        stuck = lambda: next(it for it in daemon.status()["checks"] if it["name"] == "stuck")  # noqa: E731  # one line says it
         wait_until(lambda: "have not come back" in (stuck()["error"] or ""), what=daemon.text())
         assert metrics(daemon)["heald_config_last_reload_successful"] == 1  # the page is made in a thread
         assert daemon.ask("reload").returncode == 0  # the file is read in one

@@ -22,7 +22,8 @@ MOMENTS = ("running", "settle", "verify")
 def test_what_is_under_way_ends_under_the_old_rule(tmp_path: Path, moment: str, edit: str) -> None:
     text = rules(tmp_path, takes=1.5 if moment == "running" else 0.0)
     text = text.replace("settle: 200ms", f"settle: {'2s' if moment == 'settle' else '0s'}")
-    text = text.replace("for: 0s\n", "for: 0s\n    clear_for: 2s\n")  # so long is it verified
+    verified_for = "5s" if moment == "verify" else "1s"
+    text = text.replace("for: 0s\n", f"for: 0s\n    clear_for: {verified_for}\n")
     with DaemonProcess(tmp_path, text) as daemon:
         wait_until(lambda: daemon.status()["checks"][0]["state"] == "up")
         (tmp_path / "well").unlink()

@@ -146,7 +146,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_wanted.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
-        self._store.on_change = self._say_store
+        self._store.on_change, self._store.on_damage = self._say_store, self._say_damage
+        if self._store.damage is not None:
+            self._say_damage(self._store.damage)
         if not self._store.is_writable:
             self._say_store(is_writable=False, why=self._store.why)
         self._bound_history()
@@ -271,6 +273,10 @@ class Daemon:
             log.info("store_writable", "The store can be written again.")
         else:
             log.error("store_unavailable", f"The store cannot be written, so nothing will be done: {why}.")
+
+    def _say_damage(self, damage: str) -> None:
+        log.error("store_damaged", f"{damage}. All acting is paused until somebody says `heald resume`.")
+        self._assembly.record_anew()
 
 
 def _mode(setup: Setup) -> str:

@@ -75,7 +75,7 @@ class Desk:
             pid=os.getpid(),
             mode=setup.settings.mode.value,
             ready=self._readiness(),
-            paused=wire.PauseJson(why=paused[0], who=paused[1], since_at=paused[2]) if paused else None,
+            paused=wire.PauseJson(why=paused.why, who=paused.who, since_at=paused.at) if paused else None,
             store_writable=assembly.sources().is_store_writable(),
             config=str(setup.path),
             state_dir=str(self._state_dir),

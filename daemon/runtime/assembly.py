@@ -179,6 +179,11 @@ class Assembly:
             self.store.submit(*measured)
         self.runs.flush()
 
+    def record_anew(self) -> None:
+        """The store began anew while heald ran: write down all that is still known."""
+        if self.runs.remembers:
+            self.store.submit(*self.board.everything())
+
     # ---- what others ask ----------------------------------------------------------------------------------------
 
     def _store_why(self) -> str | None:

@@ -49,6 +49,10 @@ class Board:
         rows, self._rows = self._rows, []
         return rows
 
+    def everything(self) -> list[Row]:
+        """All that is known now, as rows: for a store that begins anew while heald runs."""
+        return [*self.incidents.values(), *self.attempts.values(), *self.ladders.values(), *self.tracks.values()]
+
     def note(self, row: Transition | HoldRecord) -> None:
         """Record what only happens."""
         self._rows.append(row)

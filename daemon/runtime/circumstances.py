@@ -1,11 +1,11 @@
 """What holds for every proposal at once: start, pauses, clock jumps, shutdown, the store."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from daemon.errors import HealdError
 from daemon.logs import log
+from daemon.model.pause import Pause, parse_pause
 from daemon.model.settings import Settings
 from daemon.protocols import Clock
 
@@ -75,26 +75,22 @@ class Circumstances:
         )
         return True
 
-    def pause_facts(self) -> tuple[str, str, str | None] | None:
-        """Why heald is paused, by whom and since when (ISO 8601); None if it is not. What cannot be read pauses too."""
+    def pause_facts(self) -> Pause | None:
+        """Who paused heald, and why; None if it is not paused. What cannot be read pauses too."""
         if self._pause_file is None:
             return None
         try:
-            text = self._pause_file.read_text(errors="replace")
+            return parse_pause(self._pause_file.read_text(errors="replace"))
         except FileNotFoundError:
             return None
         except OSError as error:
-            return f"the file {self._pause_file} is there but cannot be read ({error.strerror})", "somebody", None
-        try:
-            content = json.loads(text)
-            return str(content["why"]), str(content["who"]), str(content["at"])
-        except (ValueError, KeyError, TypeError):
-            return text.strip()[:500] or f"the file {self._pause_file} is there", "whoever made the file", None
+            why = f"the file {self._pause_file} is there but cannot be read ({error.strerror})"
+            return Pause(why=why, who="somebody")
 
     def paused_why(self) -> str | None:
         """Who paused heald and why, in a sentence; None if it is not paused."""
         facts = self.pause_facts()
-        return f"{facts[0]} (by {facts[1]})" if facts else None
+        return f"{facts.why} (by {facts.who})" if facts else None
 
     def watch_pause(self) -> str | None:
         """As `paused_why`; notes when a pause ended: runs that began before that decide nothing."""
@@ -110,7 +106,7 @@ class Circumstances:
             raise HealdError("this daemon has no state directory to pause in")
         at = self._clock.now().isoformat(timespec="seconds")
         try:
-            self._pause_file.write_text(json.dumps({"why": why, "who": who, "at": at}) + "\n")
+            self._pause_file.write_text(Pause(why=why, who=who, at=at).text())
         except OSError as error:
             state = "acting is paused all the same" if self._pause_file.exists() else "acting is NOT paused"
             raise HealdError(f"{self._pause_file} cannot be written: {error.strerror}; {state}") from error

@@ -63,10 +63,26 @@ def connect(path: Path, migrations: Path) -> sqlite3.Connection:
         ):
             connection.execute(f"PRAGMA {setting}")
         migrate(connection, path, migrations)
+        _check(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Look through every table that decisions are made from; the history is large, and found out when it is read.
+
+    Raises:
+        sqlite3.DatabaseError: SQLITE_CORRUPT, with the first thing that is wrong.
+    """
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'history'").fetchall()
+    for (table,) in tables:
+        (found,) = connection.execute("SELECT * FROM pragma_quick_check(?)", (table,)).fetchone()
+        if found != "ok":
+            error = sqlite3.DatabaseError(str(found))
+            error.sqlite_errorname = "SQLITE_CORRUPT"
+            raise error
 
 
 def scripts(migrations: Path) -> dict[int, Path]:

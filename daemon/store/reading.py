@@ -2,13 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from daemon.model.incident import Incident, Transition
 from daemon.model.remediation import Attempt
-from daemon.model.track import HoldRecord, Remembered
+from daemon.model.track import HistoryRow, HoldRecord, Remembered
 from daemon.protocols import Clock
+from daemon.store.history import History
 from daemon.store.sqlite import Database
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class Reading:
 
     def _call(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         """Do something on the store's thread."""
+        raise AssertionError("Store says how")
+
+    async def _write_history(self) -> None:
+        """Write the history that waits for its batch."""
         raise AssertionError("Store says how")
 
     async def _read(self, query: Callable[[Database], T]) -> T:
@@ -67,3 +72,12 @@ class Reading:
     async def transitions_of(self, incident: str) -> list[Transition]:
         """How an incident went, oldest first."""
         return await self._read(lambda database: database.transitions_of(incident))
+
+    async def history(self, seconds: Mapping[str, float], *, most: int = 10_000) -> dict[str, list[HistoryRow]]:
+        """By check the rows of the last so many seconds, oldest first, at most `most` of each (`History.newest`).
+
+        Raises StoreError.
+        """
+        await self._write_history()
+        now = self._clock.stamp()
+        return await self._read(lambda database: History(database).newest(now, seconds, most))

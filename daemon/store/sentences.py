@@ -19,8 +19,8 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> str:
         return f"{path} is read-only"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"{path} is open in another program; heald needs it for itself alone"
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return f"{path} is damaged or not a database of heald ({error}); move it aside to begin anew"
+    if is_damage(error):
+        return f"{path} is damaged or not a database of heald ({error})"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return f"{path} or a file beside it cannot be opened ({error})"
     if name.startswith("SQLITE_IOERR"):
@@ -31,3 +31,8 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> str:
 def is_passing(error: sqlite3.Error) -> bool:
     """Whether the open connection will do again once the cause is gone; otherwise the file must be opened anew."""
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_BUSY"))
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether what is in the file can never be read again."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))

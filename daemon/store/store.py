@@ -15,7 +15,6 @@ from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.store.batches import Batches
 from daemon.store.buffer import Buffer
-from daemon.store.history import History
 from daemon.store.opening import MIGRATIONS
 from daemon.store.reading import Reading
 from daemon.store.rows import Row
@@ -49,6 +48,7 @@ class Store(Reading):
 
     def __init__(self, worker: Worker, writer: Writer, clock: Clock, retry_every: float, history_every: float) -> None:
         self.on_change: Callable[[bool, str | None], None] | None = None  # called with is_writable and why
+        self.on_damage: Callable[[str], None] | None = None  # called with `damage` when it changes
         self.why: str | None = writer.why  # a sentence: why it takes no writes
         self._worker = worker
         self._writer = writer
@@ -61,6 +61,7 @@ class Store(Reading):
         self._group_dropped = 0
         self._is_troubled = asyncio.Event()
         self._is_closed = False
+        self._damage: str | None = None
 
     # ---- opening and keeping ------------------------------------------------------------------------------------
 
@@ -77,9 +78,10 @@ class Store(Reading):
     ) -> "Store":
         """Open the state directory; make it, create or migrate its database if need be.
 
-        A store that cannot be used now (full disk, read-only, damaged) opens all the same, takes no writes, and is
-        tried again every `retry_every` seconds by `keep`. `threaded=False` does all work at once in the caller, for
-        runs in virtual time: no future is ever waited for, and no loop needs to run.
+        A store that cannot be used now (full disk, read-only) opens all the same, takes no writes, and is tried again
+        every `retry_every` seconds by `keep`. A damaged one is moved aside, all acting paused, and a new one begun.
+        `threaded=False` does all work at once in the caller, for runs in virtual time: no future is ever waited for,
+        and no loop needs to run.
 
         Raises:
             LockedError: another daemon has the directory.
@@ -152,6 +154,11 @@ class Store(Reading):
         return self.why is None
 
     @property
+    def damage(self) -> str | None:
+        """A sentence where a file was damaged: what was wrong, and where it is now."""
+        return self._damage
+
+    @property
     def pending(self) -> int:
         """Calls that the thread has not answered yet; a virtual-time loop must not jump while there are any."""
         return self._worker.pending
@@ -191,6 +198,9 @@ class Store(Reading):
             self._is_troubled.clear()
         if len(self._batches):
             self._batches.is_waiting.set()
+        damage, self._damage = self._damage, self._writer.damage
+        if self.on_damage is not None and self._damage is not None and self._damage != damage:
+            self.on_damage(self._damage)
         if (before is None) != (self.why is None) and self.on_change is not None:
             self.on_change(self.is_writable, self.why)
 
@@ -275,15 +285,6 @@ class Store(Reading):
     def set_history(self, *, keep_for: float, keep_bytes: float) -> None:
         """Bound the history: rows older than `keep_for` seconds go, and the oldest beyond `keep_bytes` bytes."""
         self._writer.keep_history = (keep_for, int(keep_bytes))
-
-    async def history(self, seconds: Mapping[str, float], *, most: int = 10_000) -> dict[str, list[HistoryRow]]:
-        """By check the rows of the last so many seconds, oldest first, at most `most` of each (`History.newest`).
-
-        Raises StoreError.
-        """
-        await self._write_history()
-        now = self._clock.stamp()
-        return await self._read(lambda database: History(database).newest(now, seconds, most))
 
     async def trim(self, *, longest: float = ATTEMPTS_FOR, record_for: float = RECORD_FOR) -> int:
         """Drop what is old: closed incidents and what belongs to them after `record_for` seconds, attempts that no

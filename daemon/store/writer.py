@@ -14,11 +14,12 @@ from daemon.model.remediation import Attempt
 from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.store import trimming
+from daemon.store.aside import move_aside
 from daemon.store.buffer import Buffer
 from daemon.store.history import History
 from daemon.store.opening import FILE, connect, lock
 from daemon.store.rows import Row
-from daemon.store.sentences import is_passing, of_sqlite, of_system
+from daemon.store.sentences import is_damage, is_passing, of_sqlite, of_system
 from daemon.store.sqlite import Database
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Writer:
 
     def __init__(self, directory: Path, clock: Clock, migrations: Path) -> None:
         self.why: str | None = "the store is not open yet"
+        self.damage: str | None = None  # a sentence: a file that was damaged, and where it is now
         self.transactions = {"ok": 0, "error": 0}
         self.backlog = Buffer()
         self.keep_history = (7 * 86400.0, 256 * 2**20)  # seconds, bytes
@@ -46,6 +48,7 @@ class Writer:
         self._unfit = 0
         self._doubtful: list[str] = []  # claims whose commit failed: nobody knows what the file will say of them
         self._must_reopen = False
+        self._damaged: str | None = None  # why the file that is there must be moved aside
 
     @property
     def unfit(self) -> int:
@@ -84,9 +87,22 @@ class Writer:
             self._lock = lock(self._path.parent)
         if self._inode is not None:
             self._check_place()
-        self._database = Database(connect(self._path, self._migrations))
+        if self._damaged is not None:
+            self._move_aside(self._damaged)
+        try:
+            self._database = Database(connect(self._path, self._migrations))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            self._move_aside(of_sqlite(error, self._path))
+            self._database = Database(connect(self._path, self._migrations))
         self._must_reopen = False
         self._inode = self._place()
+
+    def _move_aside(self, why: str) -> None:
+        self.damage = move_aside(self._path, why, self._clock)
+        self._damaged, self._inode = None, None
+        self._doubtful.clear()
 
     def _place(self) -> tuple[int, int]:
         found = self._path.stat()
@@ -213,6 +229,8 @@ class Writer:
             return work()
         except sqlite3.Error as error:
             self._must_reopen = not is_passing(error)
+            if is_damage(error) and self._database is not None:
+                self._damaged = of_sqlite(error, self._path)
             raise self._failed(of_sqlite(error, self._path)) from error
         except OSError as error:
             raise self._failed(of_system(error, self._path)) from error

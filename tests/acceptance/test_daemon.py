@@ -167,6 +167,23 @@ def test_a_pause_says_who_and_why_and_outlives_a_restart(tmp_path: Path) -> None
         assert metrics(daemon)["heald_paused"] == 1
 
 
+def test_a_damaged_store_is_moved_aside_and_nothing_is_done_until_somebody_says_resume(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        daemon.stop()
+        (daemon.state / "heald.db").write_bytes(b"no database " * 1000)
+        daemon.start().ready()
+        (line,) = daemon.lines("store_damaged")
+        assert "All acting is paused until somebody says `heald resume`." in line["message"]
+        assert list(daemon.state.glob("heald.db.damaged-*"))
+        assert daemon.status()["paused"]["who"] == "heald itself"
+        (tmp_path / "well").unlink()
+        wait_until(lambda: [it["hold"] for it in daemon.incidents()] == ["paused"])
+        assert "damaged" in daemon.incidents()[0]["hold_sentence"]
+        assert did(tmp_path) == 0
+        assert daemon.ask("resume").returncode == 0
+        wait_until(lambda: did(tmp_path) == 1)
+
+
 def test_a_pause_that_cannot_be_written_or_removed_says_so(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
         (daemon.state / "pause").mkdir()

@@ -179,22 +179,6 @@ async def test_a_claim_that_failed_is_not_there_after_recovery_either(tmp_path: 
 # ---- taken, damaged, gone, newer --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "content", [b"this is no database, but long enough to look at" * 50, b"SQLite format 3\0" * 99]
-)
-async def test_a_damaged_file_is_named_left_alone_and_replaced_once_it_is_moved(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "heald.db").write_bytes(content)
-    store = await Store.open(tmp_path, HandClock(), retry_every=0.01)
-    assert f"{tmp_path}/heald.db is damaged or not a database" in str(store.why)
-    keeper = asyncio.ensure_future(store.keep())
-    await asyncio.sleep(0.05)
-    assert (tmp_path / "heald.db").read_bytes() == content
-    (tmp_path / "heald.db").rename(tmp_path / "aside")
-    await until(lambda: store.is_writable)
-    await end(keeper)
-    await store.close()
-
-
 async def test_a_file_that_another_program_has_open_is_waited_for(tmp_path: Path) -> None:
     store = await Store.open(tmp_path, HandClock())
     await store.submit(incident())

@@ -1,6 +1,6 @@
 # Each target is complete in itself on a fresh Debian or Ubuntu; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench format lock clean
+.PHONY: help setup demo run test check install uninstall bench format lock clean
 .NOTPARALLEL:
 # The environment is the checkout's own, whatever is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -11,7 +11,7 @@ PY := .venv/bin/python
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -ge 2 ] || n=2; echo $$n)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 11
 
 setup: ## uv and the locked environment in .venv
 	@tests/lab/setup.sh
@@ -33,6 +33,12 @@ check: setup ## lint, format, types, imports, house rules, tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@$(MAKE) --no-print-directory test
+
+install: setup ## put heald on this host as a systemd service, or upgrade it (as root or with sudo)
+	@systemd/install.sh install
+
+uninstall: ## take it off again without a trace (ARGS=--keep: keep its rules and what it remembers)
+	@systemd/install.sh uninstall $(ARGS)
 
 bench: setup ## run every benchmark in bench/
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(PY) "$$script" $(ARGS); done

@@ -13,7 +13,7 @@ fail() { say "$@"; exit 1; }
 # What the environment was made from. A checkout that was moved needs a new one: its programs name their folder.
 wanted() {
   echo "$checkout ${PYTHON:-}"
-  cat pyproject.toml requirements-dev.lock requirements-uv.lock tests/lab/setup.sh | cksum
+  cat pyproject.toml requirements-dev.lock requirements-uv.lock tests/lab/setup.sh tests/lab/index.sh | cksum
 }
 is_ready() { [ -x .venv/bin/python ] && [ "$(cat "$ready" 2>/dev/null)" = "$(wanted)" ] && .venv/bin/python -c ''; }
 is_ready && exit 0
@@ -70,10 +70,7 @@ else
   fi
   uv=.uv/bin/uv
 fi
-# The host's own certificates and pip's own index hold for uv too: both are how a host says whom it trusts.
-export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}" UV_NATIVE_TLS="${UV_NATIVE_TLS:-true}"
-index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}}
-[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+. tests/lab/index.sh
 
 version() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null; }
 usable() { # it works, its programs name this folder, and it is of the Python that was asked for, if one was

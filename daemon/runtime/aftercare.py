@@ -81,6 +81,14 @@ class Aftercare:
     def would(self, attempt: Attempt) -> None:
         """A would-be attempt was made on paper: it is busy for settle and verify like a real one."""
         self._metrics.attempted(attempt.remediation, attempt.state)
+        self._plan(self._board.watches[attempt.id])
+
+    def planned(self, attempt_id: str, plan: str) -> None:
+        """Record what a would-be attempt would have done, arguments and all; the log says only that."""
+        attempt = self._board.attempts.get(attempt_id)
+        if attempt is None:
+            return
+        self._board.put_attempt(replace(attempt, summary=f"{attempt.summary}; it would: {plan}"))
         log.info(
             "attempt_would",
             f"Would {attempt.remediation} {attempt.resource} by rule {attempt.rule}; nothing was done.",
@@ -88,7 +96,6 @@ class Aftercare:
             rule=attempt.rule,
             resource=attempt.resource,
         )
-        self._plan(self._board.watches[attempt.id])
 
     def settle(self, watch: Watch, ended: float) -> None:
         """Wait for the effect to take hold, then verify; `ended` is the effect's end in steady seconds."""

@@ -88,7 +88,7 @@ class Aftercare:
         attempt = self._board.attempts.get(attempt_id)
         if attempt is None:
             return
-        self._board.put_attempt(replace(attempt, summary=f"{attempt.summary}; it would: {plan}"))
+        self._board.put_attempt(replace(attempt, summary=plan))
         log.info(
             "attempt_would",
             f"Would {attempt.remediation} {attempt.resource} by rule {attempt.rule}; nothing was done.",

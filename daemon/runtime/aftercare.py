@@ -196,7 +196,7 @@ class Aftercare:
         self._board.put_ladder(ladder)
         is_over = rule is not None and ladders.current(ladder, rule) is None
         if is_over and not waits and found is not Verification.EFFECTIVE and ladder.closed is None:
-            self._holds.exhaust(key)
+            self._holds.exhaust(key, attempt.remediation)
 
     def watch_blindness(self, key: LadderKey) -> None:
         """Tell people if an unverified ladder stays blind for too long."""

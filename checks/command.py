@@ -40,6 +40,7 @@ SAMPLES = (
 )
 
 _OWN_SHARE = 0.95  # of the run's time-out: we say what did not end before the daemon says that we did not
+_TO_END_IT = 0.25  # seconds that ending a command may take, of a short time-out at most half
 _STATES = {0: "ok", 1: "warning", 2: "critical"}
 _UNKNOWN = 3
 _CANNOT_RUN = (126, 127)  # POSIX shells: found but not executable, not found
@@ -100,10 +101,11 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     Raises:
         CheckError: it could not be run, could not look itself, or answered in another unit than the options say.
     """
+    within = max(context.timeout / 2, min(context.timeout * _OWN_SHARE, context.timeout - _TO_END_IT))
     try:
         done = await context.run(
             options.argv,
-            timeout=context.timeout * _OWN_SHARE,
+            timeout=within,
             env={name: value.get_secret_value() for name, value in options.env.items()},
             cwd=options.cwd,
         )
@@ -114,7 +116,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     output = text.partition("\n")[0][:_MOST_OUTPUT]
     if done.timed_out:  # what hangs is sick: a time-out is a reading, and critical as Nagios has it
         said = f": {output or done.last_line}" if output or done.last_line else ""
-        late = f"{options.argv[0]} did not end within {context.timeout * _OWN_SHARE:.3g}s and was ended{said}"
+        late = f"{options.argv[0]} did not end within {within:.3g}s and was ended{said}"
         hung: dict[str, Sample] = {"up": 0.0, "state": "critical", "output": late[:_MOST_OUTPUT]}
         return [Reading(samples=hung | {"latency_seconds": done.seconds})]
     state = _state(options, done, output)

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from daemon import __version__
 from daemon.api import wire
 from daemon.errors import StoreError
 from daemon.logs import log
+from daemon.model.incident import Incident
 from daemon.protocols import Clock
 from daemon.runtime.assembly import Assembly
 
@@ -98,15 +99,19 @@ class Desk:
         try:
             found = {it.id: it for it in await store.incidents(limit=limit, closed=True)} if closed else {}
             found = {**found, **board.incidents}
-            newest = sorted(found.values(), key=lambda it: (it.opened.wall, it.id), reverse=True)[:limit]
+            newest = _newest(found.values(), limit)
             stored = await store.attempts_of([incident.id for incident in newest])
             attempts = {it.id: it for mine in stored.values() for it in mine}
             holds = {incident.id: await store.holds_of(incident.id) for incident in newest}
         except StoreError:  # what is in memory can be told all the same
-            newest, attempts, holds = list(board.incidents.values())[-limit:], {}, {}
+            newest, attempts, holds = _newest(board.incidents.values(), limit), {}, {}
         attempts = {**attempts, **board.attempts}
         rows: list[Mapping[str, object]] = []
         for incident in newest:
             mine = sorted((it for it in attempts.values() if incident.id in it.incidents), key=lambda it: it.id)
             rows.append(dict(wire.incident_to_json(incident, attempts=mine, holds=holds.get(incident.id, ()))))
         return rows
+
+
+def _newest(incidents: Iterable[Incident], limit: int) -> list[Incident]:
+    return sorted(incidents, key=lambda it: (it.opened.wall, it.id), reverse=True)[:limit]

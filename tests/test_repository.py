@@ -356,6 +356,12 @@ def test_every_command_in_the_readme_is_one() -> None:
     assert set(named) - set(main.list_commands(None)) == set()  # type: ignore[arg-type]  # the list needs no context
 
 
+def test_the_readme_says_first_how_a_clone_finds_the_command() -> None:
+    first = fenced("README.md", "sh")[1].splitlines()[0].split("#")[0].strip()
+    done = run("sh", "-c", f"{first} && command -v heald", PATH="/usr/bin:/bin")
+    assert done.stdout.strip() == str(CHECKOUT / ".venv/bin/heald")
+
+
 def test_the_rule_in_the_readme_loads(tmp_path: Path) -> None:
     (example,) = fenced("README.md", "yaml")
     assert yaml.safe_load(example)["version"] == 1

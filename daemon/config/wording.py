@@ -92,7 +92,8 @@ def hint(node: Node, wanted: str, *, is_secret: bool) -> str:
     if wanted == "text" and not isinstance(node.value, str):
         return f'; write "{node.text}"'
     if wanted == "a list" and len(node.text) <= _LONGEST:
-        return f"; write [{node.text}]"
+        is_words = re.fullmatch(r"[\w./:=@%+-]+( [\w./:=@%+-]+)+", node.text)  # such as a command line
+        return f"; write [{', '.join(node.text.split()) if is_words else node.text}]"
     if "number" in wanted and node.style in ("'", '"') and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", node.text):
         return f"; write {node.text} without quotes"
     if "number" in wanted and re.fullmatch(r"[0-9]+(_[0-9]+)+", node.text):

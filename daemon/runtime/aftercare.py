@@ -81,6 +81,14 @@ class Aftercare:
     def would(self, attempt: Attempt) -> None:
         """A would-be attempt was made on paper: it is busy for settle and verify like a real one."""
         self._metrics.attempted(attempt.remediation, attempt.state)
+        self._plan(self._board.watches[attempt.id])
+
+    def planned(self, attempt_id: str, plan: str) -> None:
+        """Record what a would-be attempt would have done, arguments and all; the log says only that."""
+        attempt = self._board.attempts.get(attempt_id)
+        if attempt is None:
+            return
+        self._board.put_attempt(replace(attempt, summary=plan))
         log.info(
             "attempt_would",
             f"Would {attempt.remediation} {attempt.resource} by rule {attempt.rule}; nothing was done.",
@@ -88,7 +96,6 @@ class Aftercare:
             rule=attempt.rule,
             resource=attempt.resource,
         )
-        self._plan(self._board.watches[attempt.id])
 
     def settle(self, watch: Watch, ended: float) -> None:
         """Wait for the effect to take hold, then verify; `ended` is the effect's end in steady seconds."""
@@ -189,7 +196,7 @@ class Aftercare:
         self._board.put_ladder(ladder)
         is_over = rule is not None and ladders.current(ladder, rule) is None
         if is_over and not waits and found is not Verification.EFFECTIVE and ladder.closed is None:
-            self._holds.exhaust(key)
+            self._holds.exhaust(key, attempt.remediation)
 
     def watch_blindness(self, key: LadderKey) -> None:
         """Tell people if an unverified ladder stays blind for too long."""

@@ -22,6 +22,7 @@ class Circumstances:
         self.store_why: Callable[[], str | None] = lambda: None
         self.jumped_until = 0.0
         self.readings_from = 0.0
+        self.is_pause_said = False  # whether the log's newest word on it is that acting is paused
         self._clock = clock
         self._pause_file = pause_file
         self._was_paused = self.paused_why() is not None
@@ -110,7 +111,7 @@ class Circumstances:
         except OSError as error:
             state = "acting is paused all the same" if self._pause_file.exists() else "acting is NOT paused"
             raise HealdError(f"{self._pause_file} cannot be written: {error.strerror}; {state}") from error
-        self._was_paused = True
+        self._was_paused = self.is_pause_said = True  # who asked for it says so
 
     def resume(self) -> bool:
         """Remove the kill switch; false if there was none. Raises HealdError if it stays."""
@@ -122,4 +123,5 @@ class Circumstances:
             said = f"{self._pause_file} cannot be removed: {error.strerror}; acting stays paused until it is gone"
             raise HealdError(said) from error
         self.watch_pause()
+        self.is_pause_said = False
         return True

@@ -16,7 +16,7 @@ from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.drive import Drive, coroutine_of
-from daemon.runtime.faults import is_ours, named
+from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
 from daemon.runtime.toolbox import ActToolbox, Toolbox
@@ -24,7 +24,8 @@ from daemon.store.store import Store
 
 BEGIN_WITHIN = 5.0  # seconds after its claim by which an effect begins, or never (docs/judgement.md, ladder)
 ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
-_ASK_GRACE = 1.0  # seconds a manager that was asked for too long may take to end
+ASK_PLAN = 10.0  # seconds a remediation may take to say what it would do
+_ASK_GRACE = 1.0  # seconds who was asked for too long may take to end
 _CANCEL_GRACE = 5.0  # seconds a cancelled remediation may take to end; then it is closed by force
 
 
@@ -92,6 +93,8 @@ class Executor:
             self._runs.flush()
         elif attempt.would:
             self._aftercare.would(attempt)
+            self._runs.flush()
+            self._aftercare.planned(attempt.id, await self._ask_plan(proposal, attempt, bindings))
             self._runs.flush()
         elif await self._claim(proposal, attempt):
             await self._effect(proposal, attempt, bindings)
@@ -179,17 +182,7 @@ class Executor:
         """Run the remediation within its timeout, enforced from outside. Raises RemediationError."""
         kind = bindings.setup.types.remediations[attempt.remediation]
         target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
-        incident = self._board.incidents.get(proposal.incident)
-        context = ActToolbox(
-            node=self._node,
-            clock=self._clock,
-            timeout=attempt.timeout,
-            withhold=bindings.setup.secret_variables,
-            incident=proposal.incident,
-            rule=attempt.rule,
-            because=incident.because if incident else "",
-            attempt=attempt.id,
-        )
+        context = self._context(proposal, attempt, bindings)
         try:
             drive = await self._drive(kind.act(proposal.step.options, target, context), attempt.timeout, _CANCEL_GRACE)
         except RemediationError:
@@ -208,6 +201,39 @@ class Executor:
             log.error("remediation_bug", f"There is a {sentence}.")
             raise RemediationError(sentence)
         return outcome
+
+    async def _ask_plan(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> str:
+        """What the remediation would have done, in its own words; why it cannot say, where it cannot."""
+        kind = bindings.setup.types.remediations[attempt.remediation]
+        target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
+        context = self._context(proposal, attempt, bindings)
+        try:
+            drive = await self._drive(kind.plan(proposal.step.options, target, context), ASK_PLAN, _ASK_GRACE)
+        except (CheckError, RemediationError) as error:
+            return f"its plan is not known: {words_of(error)}"
+        except BaseException as error:  # a plug-in's bug costs its own plan only
+            if is_ours(error):
+                raise
+            return f"its plan is not known: bug in remediation {attempt.remediation}: {named(error)}"
+        if drive.is_late:
+            return f"its plan is not known: it did not say within {ASK_PLAN:.0f}s"
+        if not isinstance(drive.value, str):
+            sentence = f"its plan is {type(drive.value).__name__}, not a sentence"
+            return f"its plan is not known: bug in remediation {attempt.remediation}: {sentence}"
+        return in_bounds(drive.value)
+
+    def _context(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> ActToolbox:
+        incident = self._board.incidents.get(proposal.incident)
+        return ActToolbox(
+            node=self._node,
+            clock=self._clock,
+            timeout=attempt.timeout,
+            withhold=bindings.setup.secret_variables,
+            incident=proposal.incident,
+            rule=attempt.rule,
+            because=incident.because if incident else "",
+            attempt=attempt.id,
+        )
 
     async def _drive(self, work: Awaitable[Any], within: float, grace: float) -> Drive:
         """Run what a plug-in does for at most `within` seconds and `grace` to clean up. Raises what it raises."""

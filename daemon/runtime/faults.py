@@ -23,7 +23,12 @@ def is_ours(error: BaseException) -> bool:
 
 def words_of(error: BaseException) -> str:
     """Its text for people: one line, in bounds, with stars for what looks like a secret; empty if it has none."""
-    text = _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(masked(_text(error)).split()))
+    return in_bounds(_text(error))
+
+
+def in_bounds(text: str) -> str:
+    """A plug-in's text for people: one line of bounded length, with stars for what looks like a secret."""
+    text = _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(masked(text).split()))
     return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 

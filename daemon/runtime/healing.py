@@ -108,7 +108,7 @@ class Healing:
             return
         index = ladders.current(ladder, rule)
         if index is None:
-            self._holds.exhaust(key)
+            self._holds.exhaust(key, rule.steps[-1].remediation)
             return
         proposal = self._proposal(binding, ladder, index, track, run)
         waiting = self._queue.get(key)

@@ -71,18 +71,7 @@ class Holds:
                 self._board.put_incident(replace(incident, hold=None, hold_sentence=""))
 
     def _record(self, proposal: Proposal, hold: Hold) -> None:
-        self._board.note(
-            HoldRecord(
-                rule=proposal.rule.name,
-                resource=proposal.resource,
-                incident=proposal.incident,
-                remediation=proposal.step.remediation,
-                reason=hold.reason,
-                sentence=hold.sentence,
-                at=self._clock.stamp(),
-            )
-        )
-        self._metrics.held(proposal.rule.name, hold.reason)
+        self._note(proposal.rule.name, proposal.resource, proposal.incident, proposal.step.remediation, hold)
         log.info(
             "held",
             f"Rule {proposal.rule.name}: {proposal.step.remediation} of {proposal.resource} is held: {hold.sentence}.",
@@ -90,6 +79,20 @@ class Holds:
             reason=str(hold.reason),
             incident=proposal.incident,
         )
+
+    def _note(self, rule: str, resource: str, incident: str, remediation: str, hold: Hold) -> None:
+        self._board.note(
+            HoldRecord(
+                rule=rule,
+                resource=resource,
+                incident=incident,
+                remediation=remediation,
+                reason=hold.reason,
+                sentence=hold.sentence,
+                at=self._clock.stamp(),
+            )
+        )
+        self._metrics.held(rule, hold.reason)
 
     def _mute(self, key: LadderKey) -> None:
         """What a sick upstream holds is counted anew when that ends, and told only then."""
@@ -123,14 +126,17 @@ class Holds:
                 reason=str(reason),
             )
 
-    def exhaust(self, key: LadderKey) -> None:
-        """Every step was tried: heald acts on it no more until it resolves or somebody says `heald retry`."""
+    def exhaust(self, key: LadderKey, remediation: str) -> None:
+        """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`."""
         ladder = self._board.ladders[key]
         made = "would have been made, on paper," if ladder.would else "was made"
         sentence = f"every try of every step {made} and it is still not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True, hold=HoldReason.EXHAUSTED))
-        for incident in self._firing(key):
-            if incident.hold is not HoldReason.EXHAUSTED:
-                self._board.put_incident(replace(incident, hold=HoldReason.EXHAUSTED, hold_sentence=sentence))
+        found = [incident for incident in self._firing(key) if incident.hold is not HoldReason.EXHAUSTED]
+        if found:  # one hold, as of every other reason; people are told by `hand_over`, so not in the log
+            hold = Hold(reason=HoldReason.EXHAUSTED, sentence=sentence)
+            self._note(*key, found[0].id, remediation, hold)
+        for incident in found:
+            self._board.put_incident(replace(incident, hold=HoldReason.EXHAUSTED, hold_sentence=sentence))
         self.hand_over(key, HoldReason.EXHAUSTED, sentence)

@@ -27,7 +27,6 @@ class Janitor:
         self._circumstances = circumstances
         self._store = store
         self._clock = clock
-        self._paused: str | None = None
         self._rounds = 0
 
     def replace(self, bindings: Bindings) -> None:
@@ -54,8 +53,9 @@ class Janitor:
                 await self._store.trim(longest=self._bindings.longest_window)
 
     def _say_pause(self, why: str | None) -> None:
-        if why is not None and self._paused is None:
+        was_said = self._circumstances.is_pause_said
+        if why is not None and not was_said:
             log.warning("paused", f"Acting is paused: {why}.")
-        elif why is None and self._paused is not None:
+        elif why is None and was_said:
             log.info("resumed", "Acting is not paused any more.")
-        self._paused = why
+        self._circumstances.is_pause_said = why is not None

@@ -20,6 +20,7 @@ WITHHELD = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY", "M
 """What no command gets: beginnings of names of variables by which systemd talks to heald alone."""
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DRAIN = 0.25  # seconds after its end in which a command's output may still arrive; a grandchild may hold the pipe
 _REAP = 5.0  # seconds after SIGKILL until we stop waiting: a process in an uninterruptible sleep dies when it can
 _FIRST_POLL, _POLL = 0.01, 0.2  # seconds between looks at a process group that was asked to end, doubling
@@ -32,7 +33,7 @@ async def run_command(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     output_limit: int = 65536,
-    grace: float = 2.0,
+    grace: float = GRACE,
     withhold: Collection[str] = (),
 ) -> Completed:
     """Run `argv` to its end, or for `timeout` seconds.
@@ -50,7 +51,7 @@ async def run_command(
     try:
         said = await _end(transport.get_pid(), ends, started, timeout=timeout, grace=grace)
         seconds = loop.time() - began
-        await ends.drain()
+        await ends.drain(_DRAIN if said is not None else min(_DRAIN, grace))
         if said is not None:
             _raise_unless_started(said, argv, cwd, ends)
     finally:
@@ -212,10 +213,10 @@ class _Ends(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set()
 
-    async def drain(self) -> None:
+    async def drain(self, within: float) -> None:
         """Wait for the end of the output, but not for one who holds the pipe."""
         try:
-            async with asyncio.timeout(_DRAIN):
+            async with asyncio.timeout(within):
                 await self._closed.wait()
         except TimeoutError:
             return

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.protocols import Clock, Completed
-from daemon.runtime.process import run_command
+from daemon.runtime.process import GRACE, run_command
 
 
 @dataclass(kw_only=True, slots=True)
@@ -27,8 +27,19 @@ class Toolbox:
     ) -> Completed:
         """As `CheckContext.run`."""
         return await run_command(
-            argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit, withhold=self.withhold
+            argv,
+            timeout=timeout,
+            env=env,
+            cwd=cwd,
+            output_limit=output_limit,
+            grace=self._grace(timeout),
+            withhold=self.withhold,
         )
+
+    def _grace(self, timeout: float) -> float:
+        """Who ends a command before the daemon ends the run wants to say so: a half of what is left, and no more."""
+        left = self.timeout - timeout
+        return min(GRACE, left / 2) if left > 0 else GRACE
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,5 +1,8 @@
 """The command check runs real commands: Nagios exit codes, performance data, and what makes us blind."""
 
+import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +64,24 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         await run("true", cwd=f"{tmp_path}/nowhere")
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["sleep 60", "trap '' TERM; while :; do sleep 0.1; done", "setsid sleep 60 & echo $! >$0; sleep 60"],
+    ids=["polite", "ignores SIGTERM", "leaves one who holds its output"],
+)
+async def test_however_a_command_hangs_it_is_sick_before_the_daemon_ends_the_run(tmp_path: Path, script: str) -> None:
+    file = tmp_path / "pid"
+    async with asyncio.timeout(2):  # as the daemon does
+        reading = await run(script, argv=["sh", "-c", script, str(file)], timeout=2)
+    if file.exists():
+        os.kill(int(file.read_text()), signal.SIGKILL)
+    assert (reading.samples["up"], reading.samples["state"]) == (0.0, "critical")
+
+
 async def test_a_command_that_hangs_is_sick_before_the_daemon_calls_it_blind() -> None:
     reading = await run("echo still looking; sleep 60", timeout=0.5)
     assert (reading.samples["up"], reading.samples["state"]) == (0.0, "critical")
-    assert str(reading.samples["output"]).endswith("did not end within 0.475s and was ended: still looking")
+    assert str(reading.samples["output"]).endswith("did not end within 0.25s and was ended: still looking")
     assert "exit_code" not in reading.samples
 
 

@@ -1,8 +1,9 @@
 """From a proposal to an ended effect: what plug-ins, managers and the store can do to it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -440,3 +441,67 @@ def test_a_manager_that_stays_silent_is_recorded_once_and_not_at_every_run(tmp_p
             assert (await shop.holds())[:3] == [H.MODE, H.BLIND_NOW, H.MODE]
 
     in_a_shop(tmp_path, story, RULES.replace("mode: act", f"mode: {mode}"), history_every=3600.0)
+
+
+OBSERVED = RULES.replace("mode: act", "mode: observe")
+
+
+async def summary_of_the_first(shop: Shop) -> str:
+    await shop.live(40)  # beyond the longest that a plan may take, and its clean-up
+    return (await shop.attempts())[0].summary
+
+
+def test_an_attempt_on_paper_records_what_it_would_have_done(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        said = await summary_of_the_first(shop)
+        assert said == "restart service shop (command:shop@node), which command calls running: running"
+        assert shop.went == 0
+
+    in_a_shop(tmp_path, story, OBSERVED)
+
+
+class Plan:
+    """What a remediation may do where it is asked for its plan."""
+
+    @staticmethod
+    async def hangs(*_: object) -> str:
+        await pass_time(1000)
+        return "never"
+
+    @staticmethod
+    async def is_blind(*_: object) -> str:
+        raise CheckError("nobody to ask")
+
+    @staticmethod
+    async def has_a_bug(*_: object) -> str:
+        raise KeyError("gone")
+
+    @staticmethod
+    async def says_nothing(*_: object) -> None:
+        return None
+
+    @staticmethod
+    async def says_much(*_: object) -> str:
+        return "say\n" + "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Plan.hangs, "its plan is not known: it did not say within 10s"),
+        (Plan.is_blind, "its plan is not known: nobody to ask"),
+        (Plan.has_a_bug, "its plan is not known: bug in remediation restart: KeyError: 'gone'"),
+        (Plan.says_nothing, "its plan is not known: bug in remediation restart: its plan is NoneType, not a sentence"),
+        (Plan.says_much, f"say {'x' * 496}…"),
+    ],
+)
+def test_a_plan_that_cannot_be_told_costs_nothing_but_itself(
+    tmp_path: Path, plan: Callable[..., Awaitable[Any]], said: str
+) -> None:
+    async def story(shop: Shop) -> None:
+        kinds = shop.setup.types.remediations
+        kinds["restart"].plan = plan
+        assert await summary_of_the_first(shop) == said
+        assert len(await shop.attempts()) > 1  # the ladder goes on
+
+    in_a_shop(tmp_path, story, OBSERVED)

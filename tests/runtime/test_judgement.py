@@ -307,6 +307,14 @@ def test_held_for_longer_than_escalate_after_is_handed_over(tmp_path: Path) -> N
     assert world.run(120).incident().handed_over is H.COOLDOWN
 
 
+def test_an_exhausted_ladder_is_a_hold_like_any_other_with_a_row_and_a_label(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(300)
+    assert world.holds().count(H.EXHAUSTED) == 1  # not at every run
+    metrics = world.simulation.assembly.metrics.registry
+    labels = {"rule": "api-down", "reason": "exhausted"}
+    assert metrics.get_sample_value("heald_holds_total", labels) == 1
+
+
 def test_observe_mode_runs_the_same_ladder_on_paper(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD.replace("mode: act", "mode: observe") + RULE, reality={"api": DOWN}).run(200)
     assert [(at, state, found) for at, _, state, found in world.story()] == [

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.protocols import Clock, Completed
+from daemon.runtime.connections import Connections, Use
 from daemon.runtime.process import run_command
 
 
@@ -14,6 +15,7 @@ class Toolbox:
     node: str
     clock: Clock
     timeout: float  # seconds the run may take
+    connections: Connections
     withhold: frozenset[str] = frozenset()  # variables that no command gets: `Setup.secret_variables`
 
     async def run(
@@ -29,6 +31,10 @@ class Toolbox:
         return await run_command(
             argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit, withhold=self.withhold
         )
+
+    def connection(self, kind: str, name: str | None) -> Use:
+        """As `CheckContext.connection`."""
+        return self.connections.use(kind, name, self)
 
 
 @dataclass(kw_only=True, slots=True)

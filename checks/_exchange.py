@@ -15,8 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from checks._net import Look, SickError, check_host, connect, resolve, translate
-from daemon.plugin import CheckError
+from checks._net import Look, check_host, connect, resolve
+from daemon.plugin import CheckError, SickError, translate
 
 MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

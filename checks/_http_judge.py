@@ -9,8 +9,7 @@ from typing import Any
 
 from checks._exchange import Answer
 from checks._http_values import keys_of
-from checks._net import SickError
-from daemon.plugin import Sample
+from daemon.plugin import Sample, SickError
 
 _CHARSETS = frozenset({"ascii", "cp1252", "iso8859-1", "iso8859-15", "utf-8", "utf-16"})  # decoders that cost no more
 _LONGEST_TEXT = 256  # characters of a string sample

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import errno
-import os
 import socket
-import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from daemon.plugin import CheckContext, CheckError, Dimension, Reading, Sample, sample
+from daemon.plugin import CheckContext, CheckError, Dimension, Reading, Sample, SickError, sample, translate
 
 _OWN_SHARE = 0.95  # of the run's time-out: silence is told as a reading before the daemon cancels the run
 _NEXT_ADDRESS_AFTER = 0.25  # seconds; RFC 8305 section 5: Connection Attempt Delay
@@ -46,15 +44,6 @@ NET_SAMPLES = (
 )
 """Samples of every check that connects. Where a stage was not completed, its sample is missing."""
 
-_SICK = {
-    errno.ECONNREFUSED: ("refused", "the connection was refused"),
-    errno.ECONNRESET: ("reset", "the connection was reset"),
-    errno.ECONNABORTED: ("reset", "the connection was aborted"),
-    errno.EPIPE: ("reset", "the connection was closed while we wrote"),
-    errno.ETIMEDOUT: ("timeout", "the kernel gave up waiting for an answer"),
-    errno.EHOSTUNREACH: ("unreachable", "the host cannot be reached"),
-    errno.EHOSTDOWN: ("unreachable", "the host is down"),
-}
 _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", -5), getattr(socket, "EAI_ADDRFAMILY", -9)}
 _STAGES = {
     "dns_seconds": "looking up the name",
@@ -64,14 +53,6 @@ _STAGES = {
     "first_byte_seconds": "waiting for the first byte",
     "": "reading the answer",
 }
-
-
-class SickError(Exception):
-    """The target is at fault: `up` is 0. `word` is from the check's list, the text is for people."""
-
-    def __init__(self, word: str, detail: str) -> None:
-        super().__init__(detail)
-        self.word = word
 
 
 class Look:
@@ -128,20 +109,6 @@ async def look_once(context: CheckContext, work: Callable[[Look], Awaitable[None
             raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
         word, detail = "timeout", f"nothing within {own_time:.3g}s while {doing}"
     return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
-
-
-def translate(error: OSError, place: str) -> SickError | CheckError:
-    """What a network error says of the target at `place`: it is sick, or we are blind. Unknown errors are ours."""
-    if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's, not the kernel's
-        return SickError("tls", f"TLS failed: {error.reason or type(error).__name__}")
-    number = error.errno
-    if number is None and isinstance(error, ConnectionError):  # asyncio leaves the number out where a peer hangs up
-        number = errno.ECONNRESET
-    if number in _SICK:
-        return SickError(*_SICK[number])
-    name = errno.errorcode.get(number or 0, type(error).__name__)
-    text = os.strerror(number) if number else "no reason given"
-    return CheckError(f"cannot reach {place} from here: {text} ({name})")
 
 
 class _Lookups:

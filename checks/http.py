@@ -17,8 +17,19 @@ from yarl import URL
 from checks._exchange import MOST_REDIRECTS, Answer, Request, fetch
 from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
 from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header
-from checks._net import NET_SAMPLES, Look, SickError, look_once
-from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SampleSpec, SecretStr, Size, sample
+from checks._net import NET_SAMPLES, Look, look_once
+from daemon.plugin import (
+    CheckContext,
+    Dimension,
+    Field,
+    OptionsModel,
+    Reading,
+    SampleSpec,
+    SecretStr,
+    SickError,
+    Size,
+    sample,
+)
 
 SAMPLES = (
     *NET_SAMPLES,

@@ -12,8 +12,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from checks._net import NET_SAMPLES, Host, Look, SickError, connect, look_once, resolve, translate
-from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, sample
+from checks._net import NET_SAMPLES, Host, Look, connect, look_once, resolve
+from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
 _MOST_READ = 16384  # bytes of an answer that are searched
 

@@ -5,16 +5,19 @@ where it finds its subjects at run time, and offer `samples(options)` for sample
 A remediation is a module with `Options`, `resource(options, target)` and `async def act(options, target, context)`; it
 may set `asks = True` or `harmless = True`, and offer `async def plan(options, target, context)`: what it would do.
 A service manager is a module with `Options`, `resource(options, service, node)` and `async def start, stop, restart,
-status (options, context)`.
+status (options, context)`; it may offer `reload`, where its services can read their settings anew without a restart.
+A connection is a module with `Options`, `async def connect(options, context)`, which returns a client that runs share,
+and `async def close(client)`.
 The file's name is the plug-in's name. Nothing is registered anywhere.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
-from daemon.errors import CheckError, RemediationError
+from daemon.errors import CheckError, RemediationError, SickError, translate
 from daemon.model.check import Dimension, Reading, Sample, SampleSpec
 from daemon.model.remediation import Outcome
 from daemon.model.service import Service, ServiceState, ServiceStatus
@@ -28,6 +31,7 @@ __all__ = [
     "CheckContext",
     "CheckError",
     "Completed",
+    "ConnectionOf",
     "Dimension",
     "Duration",
     "Environment",
@@ -45,10 +49,12 @@ __all__ = [
     "ServiceManager",
     "ServiceState",
     "ServiceStatus",
+    "SickError",
     "Size",
     "Target",
     "format_duration",
     "sample",
+    "translate",
 ]
 
 
@@ -60,6 +66,17 @@ class OptionsModel(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[None, str]]:
         """The names of the options alone: any text may be what `${env:...}` stood for."""
         return ((None, name) for name in type(self).model_fields if name in self.model_fields_set)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOf:
+    """Marks an option as the name of a connection: `connection: Annotated[str, ConnectionOf("postgres")]`.
+
+    The loader refuses a name that the file does not have, or that is of another kind. Where every option of the kind
+    has a default, the option may be `None`: the connection with the defaults.
+    """
+
+    kind: str  # a module of daemon.connections
 
 
 def _duration(value: Any) -> Any:

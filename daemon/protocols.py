@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
@@ -102,6 +103,17 @@ class CheckContext(Protocol):
         """
         ...
 
+    def connection(self, kind: str, name: str | None) -> AbstractAsyncContextManager[Any]:
+        """A connection's client, shared with others and opened when first used; None: the kind's defaults.
+
+        An error that leaves the block makes the next use open it anew, so an answer that the client takes well (no such
+        container) is to be caught inside.
+
+        Raises:
+            CheckError: it cannot be opened from here. SickError: its server is at fault.
+        """
+        ...
+
 
 class ActContext(CheckContext, Protocol):
     """What a remediation may use: as a check, and the incident it acts for."""
@@ -117,6 +129,7 @@ class ServiceManager(Protocol):
 
     kind: str  # supervisor, command, ...
     resource: str  # the key of limits, e.g. supervisor:/run/supervisor.sock/web@node
+    can_reload: bool  # its manager knows a way to reload a service
 
     async def start(self, context: CheckContext) -> str:
         """Start it; returns what was done, in a sentence. Raises RemediationError."""
@@ -128,6 +141,10 @@ class ServiceManager(Protocol):
 
     async def restart(self, context: CheckContext) -> str:
         """Restart it, or start it if it is stopped; as `start`."""
+        ...
+
+    async def reload(self, context: CheckContext) -> str:
+        """Have it read its settings anew without a restart; as `start`. Only where `can_reload`."""
         ...
 
     async def status(self, context: CheckContext) -> ServiceStatus:
@@ -184,6 +201,22 @@ class ManagerType(Protocol):
 
     def bind(self, options: Any, service: Service, node: str) -> ServiceManager:
         """The manager of one service."""
+        ...
+
+
+class ConnectionType(Protocol):
+    """A module of `daemon.connections`, as discovery has checked it."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+
+    def connect(self, options: Any, context: CheckContext) -> Awaitable[Any]:
+        """A client. Raises CheckError if it cannot be opened from here, SickError if its server is at fault."""
+        ...
+
+    def close(self, client: Any) -> Awaitable[None]:
+        """Let a client go. Raises nothing."""
         ...
 
 

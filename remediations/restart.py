@@ -1,6 +1,7 @@
 """Restarts a service through whoever runs it: the service of the check, or the one that is named."""
 
-from daemon.plugin import ActContext, CheckError, Field, OptionsModel, Outcome, RemediationError, ServiceManager, Target
+from daemon.plugin import ActContext, Field, OptionsModel, Outcome, Target
+from remediations._service import done, planned
 
 
 class Options(OptionsModel):
@@ -18,30 +19,10 @@ def resource(options: Options, target: Target) -> str:
 
 async def act(options: Options, target: Target, context: ActContext) -> Outcome:
     """Restart it and wait until its manager calls it started. Raises RemediationError."""
-    manager = target.manager(options.service)
-    said = await manager.restart(context)
-    return Outcome(
-        summary=f"restarted service {_name(options, target)}",
-        details={"manager": manager.kind, "resource": manager.resource, "said": said},
-    )
+    said = await target.manager(options.service).restart(context)
+    return done("restarted", options.service, target, said)
 
 
 async def plan(options: Options, target: Target, context: ActContext) -> str:
-    """What a restart would find."""
-    try:
-        manager = target.manager(options.service)
-    except RemediationError as error:
-        return f"nothing can be restarted: {error}"
-    return f"restart service {_name(options, target)} ({manager.resource}), {await _found(manager, context)}"
-
-
-async def _found(manager: ServiceManager, context: ActContext) -> str:
-    try:
-        status = await manager.status(context)
-    except CheckError as error:
-        return f"whose {manager.kind} cannot be asked: {error}"
-    return f"which {manager.kind} calls {status.state}: {status.detail}"
-
-
-def _name(options: Options, target: Target) -> str:
-    return options.service or (target.service.name if target.service else "")
+    """What restarting would find."""
+    return await planned("restart", options.service, target, context)

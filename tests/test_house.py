@@ -16,7 +16,12 @@ from pydantic import BaseModel
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGES = ("daemon", "checks", "remediations")
-PLUGINS = {"checks": "checks", "remediations": "remediations", "daemon.managers": "managers"}
+PLUGINS = {
+    "checks": "checks",
+    "remediations": "remediations",
+    "daemon.managers": "managers",
+    "daemon.connections": "connections",
+}
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 40
 NOT_OUR_WORDS = {"alert", "action", "handler", "job", "probe", "monitor"}  # docs/glossary.md has those that we use

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from daemon.config.plugin_types import FoundCheckType, FoundManagerType, FoundRemediationType
+from daemon.config.plugin_types import FoundCheckType, FoundConnectionType, FoundManagerType, FoundRemediationType
 from daemon.config.problems import ConfigError, Problem
-from daemon.config.schema import CheckKeys, StepKeys
+from daemon.config.schema import CheckKeys, ConnectionKeys, StepKeys
 from daemon.config.setup import Types
 from daemon.config.shapes import fields_of
 from daemon.engine.functions import EXAMPLES
@@ -25,7 +25,7 @@ from daemon.engine.syntax import KEYWORDS
 from daemon.model.check import SampleSpec
 
 Found = TypeVar("Found")
-CHECKS, REMEDIATIONS, MANAGERS = "checks", "remediations", "managers"
+CHECKS, REMEDIATIONS, MANAGERS, CONNECTIONS = "checks", "remediations", "managers", "connections"
 _OURS = ("daemon", "checks", "remediations")
 
 
@@ -35,6 +35,7 @@ def discover_types(
     checks: tuple[str, ...] = ("checks",),
     remediations: tuple[str, ...] = ("remediations",),
     managers: tuple[str, ...] = ("daemon.managers",),
+    connections: tuple[str, ...] = ("daemon.connections",),
     installed: bool = True,
 ) -> Types:
     """Every plug-in of these packages and, if `installed`, of the entry points `heald.checks` and `heald.remediations`.
@@ -49,6 +50,7 @@ def discover_types(
         checks=search.kind(CHECKS, checks, _check_type, installed=installed),
         remediations=search.kind(REMEDIATIONS, remediations, _remediation_type, installed=installed),
         managers=search.kind(MANAGERS, managers, _manager_type, installed=False),
+        connections=search.kind(CONNECTIONS, connections, _connection_type, installed=False),
         unavailable=search.unavailable,
     )
     if search.problems:
@@ -154,7 +156,17 @@ def _manager_type(name: str, module: ModuleType) -> FoundManagerType:
     _function(module, "resource", "options, service, node", is_async=False)
     for verb in ("start", "stop", "restart", "status"):
         _function(module, verb, "options, context", is_async=True)
+    if hasattr(module, "reload"):
+        _function(module, "reload", "options, context", is_async=True)
     return FoundManagerType(name=name, module=module, options=options)
+
+
+def _connection_type(name: str, module: ModuleType) -> FoundConnectionType:
+    _require_name(name, ConnectionKeys, "connection")
+    options = _options(module, None, "")
+    _function(module, "connect", "options, context", is_async=True)
+    _function(module, "close", "client", is_async=True)
+    return FoundConnectionType(name=name, module=module, options=options)
 
 
 def _require_name(name: str, common: type[BaseModel], what: str) -> None:

@@ -77,7 +77,7 @@ class _Check:
             return
         kind = linking.types.checks[chosen[0]]
         is_good = _times_fit(linking, node, path, keys, read.wrong, kind) and is_good
-        options = linking.reader.options(kind.options, chosen[1], join(path, kind.name))
+        options = linking.options(kind.options, chosen[1], join(path, kind.name))
         if options is not None:
             self._see(kind, kind.samples_of(options), keys)
             if is_good:

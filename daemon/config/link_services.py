@@ -80,7 +80,7 @@ def _run_by(linking: Linking, node: Node, path: str) -> RunBy | None:
     if chosen is None:
         return None
     name, options_node = chosen
-    options = linking.reader.options(linking.types.managers[name].options, options_node, join(path, name))
+    options = linking.options(linking.types.managers[name].options, options_node, join(path, name))
     return RunBy(manager=name, options=options) if options is not None else None
 
 

@@ -56,7 +56,7 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         return None
     name, options_node = chosen
     kind = linking.types.remediations[name]
-    options = linking.reader.options(kind.options, options_node, join(path, name))
+    options = linking.options(kind.options, options_node, join(path, name))
     if kind.asks and read.model is not None and read.model.approval is False:
         said = f"approval: false has no effect, as {name} always asks; leave it out"
         linking.add(node.entries["approval"].key, join(path, "approval"), said)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -12,8 +13,19 @@ from daemon.config.shapes import fields_of
 from daemon.config.validation import Reader
 from daemon.config.wording import found
 from daemon.engine.condition_error import did_you_mean
+from daemon.model.connection import Connection
+from daemon.plugin import ConnectionOf
 
+Model = TypeVar("Model", bound=BaseModel)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+
+
+@dataclass(kw_only=True, slots=True)
+class Connections:
+    """The connections of a file, as far as they could be linked."""
+
+    connections: dict[str, Connection] = field(default_factory=dict)  # those without a problem of their own
+    kinds: dict[str, str | None] = field(default_factory=dict)  # of every one that the file names; None: not known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +35,7 @@ class Linking:
     reader: Reader
     types: Types
     node: str  # this host's name, for resources that are local
+    connections: Connections = field(default_factory=Connections)  # filled before anything can name one
 
     def add(self, place: Place, path: str, text: str) -> None:
         """Note a problem."""
@@ -62,6 +75,36 @@ class Linking:
             else:
                 good.append(name)
         return good
+
+    def options(self, model: type[Model], node: Node, path: str) -> Model | None:
+        """A plug-in's options, and whether the file has the connections that they name; None if that is reported."""
+        options = self.reader.options(model, node, path)
+        if options is None:
+            return None
+        is_good = True
+        for key, option in fields_of(model).items():
+            kind = next((it.kind for it in option.metadata if isinstance(it, ConnectionOf)), None)
+            if kind is not None and key in node.entries:
+                is_good = self._has_connection(node.entries[key], join(path, key), kind) and is_good
+        return options if is_good else None
+
+    def _has_connection(self, node: Node, path: str, kind: str) -> bool:
+        """Whether the file has the connection that an option names; of another kind is as bad as none."""
+        name, kinds = node.text, self.connections.kinds
+        if kinds.get(name, "") in (kind, None):
+            return True
+        fitting = [it for it, other in kinds.items() if other == kind]
+        listed = (
+            f"of the kind {kind} there are {', '.join(fitting)}" if fitting else f"the file has none of kind {kind}"
+        )
+        if name in kinds:
+            said = f"the connection {name} is of the kind {kinds[name]}, and this needs {kind}; {listed}"
+            near = None
+        else:
+            said = f"there is no connection {name}; {listed}"
+            near = did_you_mean(name, fitting or list(kinds))
+        self.add(node.place, path, said + (f"; {near}" if near else ""))
+        return False
 
     def plugin_key(
         self, node: Node, path: str, kind: str, what: str, common: type[BaseModel] | None

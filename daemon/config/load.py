@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.config.discover import discover_types
 from daemon.config.document import Document, Node, parse_document
 from daemon.config.link_checks import link_checks
+from daemon.config.link_connections import link_connections
 from daemon.config.link_rules import link_rules
 from daemon.config.link_services import link_services
 from daemon.config.linking import Linking
@@ -23,7 +24,7 @@ from daemon.model.settings import Mode, Settings
 
 VERSION = 1
 """The version of the file's format that is read."""
-_SECTIONS = ("settings", "services", "checks", "rules")
+_SECTIONS = ("settings", "connections", "services", "checks", "rules")
 
 __all__ = ["ConfigError", "load"]
 
@@ -71,6 +72,7 @@ def _link(document: Document, linking: Linking) -> Setup:
         said = f"found version {keys.version}; this heald reads version {VERSION}"
         linking.add(root.entries["version"].place, "version", said)
     settings = _settings(linking, root)
+    link_connections(linking, root)
     services = link_services(linking, root)
     checks = link_checks(linking, root, services)
     rules = link_rules(linking, root, checks, services)
@@ -83,6 +85,7 @@ def _link(document: Document, linking: Linking) -> Setup:
         checks=checks.checks,
         rules=rules,
         types=linking.types,
+        connections=linking.connections.connections,
         secret_variables=frozenset(linking.reader.secrets.withheld),
     )
 

@@ -79,7 +79,29 @@ class FoundManagerType:
     def bind(self, options: Any, service: Service, node: str) -> ServiceManager:
         """The manager of one service. Raises RemediationError if it cannot be named."""
         resource = self.module.resource(options, service, node)
-        return BoundManager(kind=self.name, resource=resource, module=self.module, options=options)
+        can_reload = hasattr(self.module, "reload")
+        return BoundManager(
+            kind=self.name, resource=resource, module=self.module, options=options, can_reload=can_reload
+        )
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class FoundConnectionType:
+    """A module of connections (`daemon.protocols.ConnectionType`)."""
+
+    name: str
+    module: ModuleType
+    options: type[BaseModel]
+
+    def connect(self, options: Any, context: CheckContext) -> Awaitable[Any]:
+        """A client. Raises CheckError or SickError."""
+        opening: Awaitable[Any] = self.module.connect(options, context)
+        return opening
+
+    def close(self, client: Any) -> Awaitable[None]:
+        """Let a client go."""
+        closing: Awaitable[None] = self.module.close(client)
+        return closing
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -90,6 +112,7 @@ class BoundManager:
     resource: str
     module: ModuleType
     options: Any = field(repr=False)  # it may hold a secret
+    can_reload: bool = False
 
     async def start(self, context: CheckContext) -> str:
         """Start it; returns what was done, in a sentence. Raises RemediationError."""
@@ -106,6 +129,13 @@ class BoundManager:
         done: str = await self.module.restart(self.options, context)
         return done
 
+    async def reload(self, context: CheckContext) -> str:
+        """Have it read its settings anew; as `start`."""
+        if not self.can_reload:
+            raise RemediationError(f"{self.kind} knows no way to reload a service", permanent=True)
+        done: str = await self.module.reload(self.options, context)
+        return done
+
     async def status(self, context: CheckContext) -> ServiceStatus:
         """What its manager says of it. Raises CheckError if the manager cannot be asked."""
         status: ServiceStatus = await self.module.status(self.options, context)
@@ -118,12 +148,13 @@ class Unlinked:
 
     resource: str
     kind: str = "unlinked"
+    can_reload: bool = True
 
     async def start(self, context: CheckContext) -> str:
         """Never called: the file it is of is refused."""
         raise RemediationError(f"{self.resource} was never linked", permanent=True)
 
-    stop = restart = start
+    stop = restart = reload = start
 
     async def status(self, context: CheckContext) -> ServiceStatus:
         """As `start`."""

@@ -134,6 +134,14 @@ class ServiceKeys(OptionsModel):
     labels: Labels = Field(default={}, description="Free words for selection.")
 
 
+class ConnectionKeys(OptionsModel):
+    """What every connection has besides its kind."""
+
+    optional: bool = Field(
+        default=False, description="Whether a secret of it may be missing: what uses it is then blind, and says so."
+    )
+
+
 class CheckKeys(OptionsModel):
     """What every check has besides its type."""
 
@@ -188,6 +196,7 @@ class FileKeys(OptionsModel):
 
     version: int = Field(description="The format of this file; write version: 1.")
     settings: Any = Field(default=None, description="Of the whole daemon.")
+    connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
     services: Any = Field(default=None, description="What is kept alive, by name.")
     checks: Any = Field(default=None, description="What is looked at, by name.")
     rules: Any = Field(default=None, description="When something is wrong and what is done, by name.")

@@ -22,11 +22,19 @@ _GIVEN_AWAY = 5  # characters in a row of a secret that a sentence may not have
 
 
 class SecretError(ValueError):
-    """A reference that cannot be resolved; `offset` is its place in the text. The text never holds a value."""
+    """A reference that cannot be resolved; `offset` is its place in the text. The text never holds a value.
 
-    def __init__(self, message: str, offset: int) -> None:
+    `is_missing`: it is well written, but there is no value where it points.
+    """
+
+    def __init__(self, message: str, offset: int, *, is_missing: bool) -> None:
         super().__init__(message)
         self.offset = offset
+        self.is_missing = is_missing
+
+
+class _MissingError(ValueError):
+    """There is no value where a reference points."""
 
 
 def has_reference(text: str) -> bool:
@@ -87,7 +95,7 @@ class Secrets:
             try:
                 self._known[reference] = self._read(found)
             except ValueError as error:
-                raise SecretError(str(error), offset) from None
+                raise SecretError(str(error), offset, is_missing=isinstance(error, _MissingError)) from None
         return self._known[reference]
 
     def _read(self, found: re.Match[str]) -> str:
@@ -109,11 +117,11 @@ class Secrets:
         if value is None:
             near = difflib.get_close_matches(name, self.environ, n=1, cutoff=0.8)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(
+            raise _MissingError(
                 f"{reference}: the environment variable {name} is not set; set it before heald starts{hint}"
             )
         if not value:
-            raise ValueError(f"{reference}: the environment variable {name} is empty; give it a value")
+            raise _MissingError(f"{reference}: the environment variable {name} is empty; give it a value")
         return value
 
     def _file(self, reference: str, name: str) -> str:
@@ -126,7 +134,7 @@ class Secrets:
             raise ValueError(f"{reference} names no credential; a name has no slashes and blanks")
         folder = self.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
-            raise ValueError(
+            raise _MissingError(
                 f"{reference}: systemd gave heald no credentials ($CREDENTIALS_DIRECTORY is not set); "
                 f"write LoadCredential={name}:PATH in its unit"
             )
@@ -149,9 +157,9 @@ def _read_file(reference: str, path: Path) -> str:
         with os.fdopen(descriptor, "rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise ValueError(f"{reference}: there is no such file") from None
+        raise _MissingError(f"{reference}: there is no such file") from None
     except OSError as error:
-        raise ValueError(f"{reference}: the file cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise _MissingError(f"{reference}: the file cannot be read: {(error.strerror or str(error)).lower()}") from None
     if len(data) > LARGEST:
         raise ValueError(f"{reference}: the file is larger than {LARGEST // 1024} KiB")
     try:
@@ -160,5 +168,5 @@ def _read_file(reference: str, path: Path) -> str:
         raise ValueError(f"{reference}: the file is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise ValueError(f"{reference}: the file is empty")
+        raise _MissingError(f"{reference}: the file is empty")
     return text

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.model.check import Check
+from daemon.model.connection import Connection
 from daemon.model.rule import Rule
 from daemon.model.service import Service
 from daemon.model.settings import Settings
-from daemon.protocols import CheckType, ManagerType, RemediationType, ServiceManager
+from daemon.protocols import CheckType, ConnectionType, ManagerType, RemediationType, ServiceManager
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +19,7 @@ class Types:
     checks: Mapping[str, CheckType]
     remediations: Mapping[str, RemediationType]
     managers: Mapping[str, ManagerType]
+    connections: Mapping[str, ConnectionType] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)  # "checks.kafka": why it cannot be used here
 
 
@@ -33,4 +35,5 @@ class Setup:
     checks: Mapping[str, Check]  # in the file's order
     rules: tuple[Rule, ...]  # in the file's order
     types: Types
+    connections: Mapping[str, Connection] = field(default_factory=dict)
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options

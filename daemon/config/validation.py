@@ -59,11 +59,15 @@ class Reader:
             return Keys(model=None, wrong=frozenset(wrong))
         return Keys(model=rest, wrong=frozenset(wrong))
 
-    def options(self, model: type[Model], node: Node, path: str) -> Model | None:
-        """A plug-in's options: references in them are resolved, and secrets are SecretStr before anything sees them."""
+    def options(self, model: type[Model], node: Node, path: str, *, lacks: list[str] | None = None) -> Model | None:
+        """A plug-in's options: references in them are resolved, and secrets are SecretStr before anything sees them.
+
+        Args:
+            lacks: collects what is not there of secrets that may be missing; None: that is reported like all else.
+        """
         if not self.is_mapping(node, path):
             return None
-        filling = _Filling(self)
+        filling = _Filling(self, lacks)
         data = filling.value(node, [(model, ())], path)
         try:
             made = model.model_validate(data)
@@ -140,8 +144,9 @@ class Reader:
 class _Filling:
     """The plain values of a part of the file, references resolved and secrets wrapped."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, lacks: list[str] | None) -> None:
         self._reader = reader
+        self._lacks = lacks
         self.failed: set[int] = set()  # ids of the nodes whose references could not be resolved
 
     def value(self, node: Node, shapes: list[Shape], path: str) -> Any:
@@ -170,6 +175,9 @@ class _Filling:
             return reader.secrets.resolve(node.text)
         except SecretError as error:
             self.failed.add(id(node))
+            if error.is_missing and self._lacks is not None:
+                self._lacks.append(str(error))
+                return node.text
             reader.report.add(reader.document.place_in(node, error.offset), path, str(error))
             return node.text
 

@@ -48,6 +48,9 @@ class Options(OptionsModel):
         default=None,
         description="Restarts the service, or starts it if it is stopped; if not set: stop, if set, and start.",
     )
+    reload: Argv | None = Field(
+        default=None, description="Has the service read its settings anew; if not set, it cannot be reloaded."
+    )
     status: Argv | None = Field(
         default=None, description="Exits 0 if the service runs, 3 if it is stopped, 1 or 2 if it is dead (LSB)."
     )
@@ -91,6 +94,12 @@ async def restart(options: Options, context: CheckContext) -> str:
             raise  # it may still run: a second one beside it would be worse than none restarted
     done = await _act("start", options.start, context, spent=context.clock.steady() - began)
     return f"stopped, and started by {_spoken(done)}"
+
+
+async def reload(options: Options, context: CheckContext) -> str:
+    """Run `reload`. Raises RemediationError."""
+    done = await _act("reload", options.reload, context)
+    return f"reloaded by {_spoken(done)}"
 
 
 async def _start_dead(options: Options, context: CheckContext) -> str:

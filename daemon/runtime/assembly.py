@@ -21,6 +21,7 @@ from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.connections import Connections
 from daemon.runtime.executor import Executor
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
@@ -50,6 +51,7 @@ class Assembly:
         self.setup, self.store, self.metrics = setup, store, metrics
         self._clock, self._node = clock, node
         self._bindings = Bindings(setup, node)
+        self.connections = Connections(types=setup.types.connections, configured=setup.connections)
         self.board = Board()
         self.observations = Observations()
         self.circumstances = Circumstances(clock, setup.settings, pause_file)
@@ -102,6 +104,7 @@ class Assembly:
             metrics=self.metrics,
             clock=clock,
             node=self._node,
+            connections=self.connections,
         )
         self.executor = Executor(
             bindings,
@@ -112,6 +115,7 @@ class Assembly:
             store=store,
             clock=clock,
             node=self._node,
+            connections=self.connections,
         )
         self.janitor = Janitor(bindings, board=board, circumstances=self.circumstances, store=store, clock=clock)
 
@@ -151,6 +155,7 @@ class Assembly:
         for rule in self._bindings.rules.keys() - bindings.rules.keys():
             self.metrics.forget_rule(rule)
         self.setup, self._bindings = setup, bindings
+        self.connections.replace(setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)
         self.pipeline.replace(bindings)
         self.executor.replace(bindings)
@@ -174,6 +179,7 @@ class Assembly:
         self.circumstances.shutting_down = True
         await self.scheduler.drain(1.0)
         await self.executor.drain(self.setup.settings.shutdown_grace)
+        await self.connections.close()
         measured = self.board.take_measured()
         if self.runs.remembers and measured:
             self.store.submit(*measured)

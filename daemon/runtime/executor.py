@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Any, Never
 
 from daemon.engine.guards import Proposal
-from daemon.errors import CheckError, RemediationError, StoreError
+from daemon.errors import CheckError, RemediationError, SickError, StoreError
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import Hold, HoldReason
@@ -15,6 +15,7 @@ from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
+from daemon.runtime.connections import Connections
 from daemon.runtime.drive import Drive, coroutine_of
 from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
@@ -43,6 +44,7 @@ class Executor:
         store: Store,
         clock: Clock,
         node: str,
+        connections: Connections,
     ) -> None:
         self._bindings = bindings
         self._board = board
@@ -52,6 +54,7 @@ class Executor:
         self._store = store
         self._clock = clock
         self._node = node
+        self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)  # for second looks
 
@@ -119,8 +122,13 @@ class Executor:
         manager = next((it for it in managers if it.resource == proposal.resource), None)
         if manager is None:
             return None
-        secret = bindings.setup.secret_variables
-        context = Toolbox(node=self._node, clock=self._clock, timeout=ASK_MANAGER, withhold=secret)
+        context = Toolbox(
+            node=self._node,
+            clock=self._clock,
+            timeout=ASK_MANAGER,
+            connections=self._connections,
+            withhold=bindings.setup.secret_variables,
+        )
         try:
             drive = await self._drive(manager.status(context), ASK_MANAGER, _ASK_GRACE)
             if drive.is_late:
@@ -128,7 +136,7 @@ class Executor:
             status = drive.value
             if not isinstance(status, ServiceStatus):
                 raise TypeError(f"its status is {type(status).__name__}, not a ServiceStatus")
-        except CheckError as error:
+        except (CheckError, SickError) as error:
             return Hold(reason=HoldReason.BLIND_NOW, sentence=f"{manager.kind} could not be asked: {error}")
         except BaseException as error:  # a plug-in's bug blinds us for its own resource only
             if is_ours(error):
@@ -187,6 +195,8 @@ class Executor:
             drive = await self._drive(kind.act(proposal.step.options, target, context), attempt.timeout, _CANCEL_GRACE)
         except RemediationError:
             raise
+        except (CheckError, SickError) as error:  # a connection, or a manager, that could not be asked
+            raise RemediationError(str(error)) from error
         except BaseException as error:  # whatever a plug-in raises, SystemExit too, fails its own attempt only
             if is_ours(error):
                 raise
@@ -209,7 +219,7 @@ class Executor:
         context = self._context(proposal, attempt, bindings)
         try:
             drive = await self._drive(kind.plan(proposal.step.options, target, context), ASK_PLAN, _ASK_GRACE)
-        except (CheckError, RemediationError) as error:
+        except (CheckError, SickError, RemediationError) as error:
             return f"its plan is not known: {words_of(error)}"
         except BaseException as error:  # a plug-in's bug costs its own plan only
             if is_ours(error):
@@ -228,6 +238,7 @@ class Executor:
             node=self._node,
             clock=self._clock,
             timeout=attempt.timeout,
+            connections=self._connections,
             withhold=bindings.setup.secret_variables,
             incident=proposal.incident,
             rule=attempt.rule,

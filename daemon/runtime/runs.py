@@ -9,6 +9,7 @@ from daemon.model.check import Check, Run
 from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.runtime.board import Board
+from daemon.runtime.connections import Connections
 from daemon.runtime.healing import Healing
 from daemon.runtime.look import look
 from daemon.runtime.pipeline import Pipeline
@@ -30,6 +31,7 @@ class Runs:
         metrics: Metrics,
         clock: Clock,
         node: str,
+        connections: Connections,
     ) -> None:
         self.proposed = asyncio.Event()
         self.newest: dict[str, Run] = {}  # by check: its newest run
@@ -41,6 +43,7 @@ class Runs:
         self._metrics = metrics
         self._clock = clock
         self._node = node
+        self._connections = connections
         self._setup = setup
         self._toolboxes: dict[str, Toolbox] = {}
         self._counts: dict[str, CheckMetrics] = {}
@@ -67,6 +70,7 @@ class Runs:
                 node=self._node,
                 clock=self._clock,
                 timeout=check.timeout,
+                connections=self._connections,
                 withhold=self._setup.secret_variables,
             )
             self._toolboxes[check.name] = toolbox

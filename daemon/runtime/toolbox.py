@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.protocols import Clock, Completed
+from daemon.runtime.connections import Connections, Use
 from daemon.runtime.process import GRACE, run_command
 
 
@@ -14,6 +15,7 @@ class Toolbox:
     node: str
     clock: Clock
     timeout: float  # seconds the run may take
+    connections: Connections
     withhold: frozenset[str] = frozenset()  # variables that no command gets: `Setup.secret_variables`
 
     async def run(
@@ -40,6 +42,10 @@ class Toolbox:
         """Who ends a command before the daemon ends the run wants to say so: a half of what is left, and no more."""
         left = self.timeout - timeout
         return min(GRACE, left / 2) if left > 0 else GRACE
+
+    def connection(self, kind: str, name: str | None) -> Use:
+        """As `CheckContext.connection`."""
+        return self.connections.use(kind, name, self)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from daemon.model.check import Check, Reading, Run, Sample
 from daemon.model.rule import Severity, Verdict
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.connections import Connections
 from daemon.runtime.judging import Subject, judge, subjects, view_of
 from daemon.runtime.look import look
 from daemon.runtime.toolbox import Toolbox
@@ -87,17 +88,24 @@ async def look_once(setup: Setup, names: Collection[str], *, clock: Clock, node:
     bindings.declare(observations)
     wanted = {name: setup.checks[name] for name in setup.checks if name in names}
     others = {other for name in wanted for binding in bindings.by_check[name] for other in _others(binding)}
+    connections = Connections(types=setup.types.connections, configured=setup.connections)
     together = asyncio.Semaphore(setup.settings.concurrency)
 
     async def start(check: Check) -> Run:
         async with together:
-            secret = setup.secret_variables
-            toolbox = Toolbox(node=node, clock=clock, timeout=check.timeout, withhold=secret)
+            toolbox = Toolbox(
+                node=node,
+                clock=clock,
+                timeout=check.timeout,
+                connections=connections,
+                withhold=setup.secret_variables,
+            )
             return await look(check, setup.types.checks[check.type], toolbox, clock)
 
     runs = await asyncio.gather(
         *(start(check) for name, check in setup.checks.items() if name in wanted or name in others)
     )
+    await connections.close()
     for run in runs:
         observations.record(run)
     asked = tuple(run for run in runs if run.check in wanted)

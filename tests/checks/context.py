@@ -1,7 +1,9 @@
 """The context that tests of checks pass: the real clock, the real time-out, and a given way to run commands."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from daemon.clock import SystemClock
 from daemon.protocols import Clock, Completed
@@ -29,3 +31,6 @@ class LocalContext:
     ) -> Completed:
         assert self.run_command is not None, "this test gave no way to run commands"
         return await self.run_command(argv, timeout=timeout, env=env, cwd=cwd, output_limit=output_limit)
+
+    def connection(self, kind: str, name: str | None) -> AbstractAsyncContextManager[Any]:
+        raise AssertionError(f"this test has no connections, and was asked for {kind} {name}")

@@ -1,6 +1,7 @@
 """Where tcp and http cannot look, they are blind; where the target is sick, they say so; in networks of our own."""
 
 import asyncio
+import errno
 import functools
 import json
 import os
@@ -15,8 +16,7 @@ from context import LocalContext
 from local_servers import need, until
 
 from checks import _net, tcp
-from checks._net import SickError
-from daemon.errors import CheckError
+from daemon.errors import CheckError, SickError, translate
 
 CHILD = Path(__file__).with_name("look_elsewhere.py")
 ROOT = CHILD.parents[2]
@@ -179,7 +179,7 @@ async def test_a_dead_resolver_holds_a_bounded_number_of_threads(monkeypatch: py
     [("ECONNREFUSED", "refused"), ("ECONNRESET", "reset"), ("ETIMEDOUT", "timeout"), ("EHOSTUNREACH", "unreachable")],
 )
 def test_what_the_target_answers_is_a_reading(number: str, word: str) -> None:
-    verdict = _net.translate(OSError(getattr(_net.errno, number), "x"), "a port 1")
+    verdict = translate(OSError(getattr(errno, number), "x"), "a port 1")
     assert isinstance(verdict, SickError)
     assert verdict.word == word
 
@@ -188,6 +188,6 @@ def test_what_the_target_answers_is_a_reading(number: str, word: str) -> None:
     "number", ["ENETUNREACH", "ENETDOWN", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EADDRNOTAVAIL", "EPERM", "EACCES"]
 )
 def test_what_keeps_us_from_looking_is_blind(number: str) -> None:
-    verdict = _net.translate(OSError(getattr(_net.errno, number), "x"), "a port 1")
+    verdict = translate(OSError(getattr(errno, number), "x"), "a port 1")
     assert isinstance(verdict, CheckError)
     assert number in str(verdict)

@@ -287,7 +287,7 @@ def test_the_keys_that_are_right_are_checked_beside_those_that_are_wrong(read: L
 
 
 def test_the_later_sections_of_the_design_are_unknown_keys(read: Load) -> None:
-    for section in ("connections", "include", "defaults", "tasks", "maintenance"):
+    for section in ("include", "defaults", "tasks", "maintenance"):
         (said,) = refused(read, f"version: 1\n{section}: {{}}\n")
         assert said.startswith(f"{section}: the key {section} is not known; allowed are version, settings")
 

@@ -195,7 +195,7 @@ def test_the_resource_is_the_services_own() -> None:
         ({"stop": ["x"], "status": ["x"]}, "no way to restart"),
         ({"restart": []}, "names no command"),
         ({"restart": "x"}, "list"),
-        ({"restart": ["x"], "reload": ["x"]}, "reload"),
+        ({"restart": ["x"], "reboot": ["x"]}, "reboot"),
     ],
 )
 def test_wrong_options_are_refused_and_say_why(given: dict[str, Any], text: str) -> None:

@@ -1,0 +1,1 @@
+"""Clients that checks, managers and remediations share: one module for each kind."""

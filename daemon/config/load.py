@@ -20,6 +20,7 @@ from daemon.config.secrets import Secrets
 from daemon.config.setup import Setup, Types
 from daemon.config.validation import Reader
 from daemon.config.wording import found
+from daemon.model.masks import Masks
 from daemon.model.settings import Mode, Settings
 
 VERSION = 1
@@ -87,6 +88,7 @@ def _link(document: Document, linking: Linking) -> Setup:
         types=linking.types,
         connections=linking.connections.connections,
         secret_variables=frozenset(linking.reader.secrets.withheld),
+        masks=Masks(linking.reader.secrets.guarded),
     )
 
 

@@ -49,6 +49,7 @@ class Secrets:
     folder: Path  # of the rules file: paths are relative to it
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     withheld: set[str] = field(default_factory=set)  # variables that no command gets, unless its options say so
+    guarded: set[str] = field(default_factory=set, repr=False)  # values that nothing which is recorded may repeat
     _known: dict[str, str] = field(default_factory=dict, repr=False)  # by reference, as each is read once
 
     def resolve(self, text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from daemon.model.check import Check
 from daemon.model.connection import Connection
+from daemon.model.masks import Masks
 from daemon.model.rule import Rule
 from daemon.model.service import Service
 from daemon.model.settings import Settings
@@ -37,3 +38,4 @@ class Setup:
     types: Types
     connections: Mapping[str, Connection] = field(default_factory=dict)
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options
+    masks: Masks = field(default_factory=Masks)  # the values of all secrets of the file

@@ -167,6 +167,9 @@ class _Filling:
         if has_secret:
             self._reader.secrets.withhold_from_commands(node.value)
         text = self._resolve(node, path) if has_reference(node.value) else node.value
+        # A reference in a list is a command's argument, and may be a password all the same.
+        if has_secret or (has_reference(node.value) and path.endswith("]")):
+            self._reader.secrets.guarded.add(text)
         return SecretStr(text) if has_secret else text
 
     def _resolve(self, node: Node, path: str) -> str:

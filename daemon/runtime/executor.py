@@ -181,10 +181,10 @@ class Executor:
         try:
             outcome = await self._act(proposal, attempt, bindings)
         except RemediationError as error:
-            failed = Outcome(summary=str(error), details=error.details)
+            failed = _masked(Outcome(summary=str(error), details=error.details), bindings)
             self._aftercare.finish(attempt.id, AttemptState.FAILED, failed, permanent=error.permanent)
         else:
-            self._aftercare.finish(attempt.id, AttemptState.SUCCEEDED, outcome)
+            self._aftercare.finish(attempt.id, AttemptState.SUCCEEDED, _masked(outcome, bindings))
 
     async def _act(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> Outcome:
         """Run the remediation within its timeout, enforced from outside. Raises RemediationError."""
@@ -230,7 +230,7 @@ class Executor:
         if not isinstance(drive.value, str):
             sentence = f"its plan is {type(drive.value).__name__}, not a sentence"
             return f"its plan is not known: bug in remediation {attempt.remediation}: {sentence}"
-        return in_bounds(drive.value)
+        return in_bounds(bindings.setup.masks.text(drive.value))
 
     def _context(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> ActToolbox:
         incident = self._board.incidents.get(proposal.incident)
@@ -252,6 +252,12 @@ class Executor:
         if not drive.step(began):
             await drive.rest(within - (drive.ended - began), grace)
         return drive
+
+
+def _masked(outcome: Outcome, bindings: Bindings) -> Outcome:
+    """The outcome without a secret of the rules file: a command's arguments and its output are in it."""
+    masks = bindings.setup.masks
+    return Outcome(summary=masks.text(outcome.summary), details=masks.values(outcome.details)) if masks else outcome
 
 
 def _ending(attempt: Attempt, drive: Drive) -> str:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from daemon.config.setup import Setup
 from daemon.metrics import CheckMetrics, Metrics, RunResult
-from daemon.model.check import Check, Run
+from daemon.model.check import Check, Reading, Run
+from daemon.model.masks import Masks
 from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.runtime.board import Board
@@ -76,7 +77,9 @@ class Runs:
             self._toolboxes[check.name] = toolbox
             if check.name in self._setup.checks:  # a second look may be of one that a reload removed meanwhile
                 self._counts[check.name] = self._metrics.check(check.name)
-        return await look(check, self._setup.types.checks[check.type], toolbox, self._clock, is_look=is_look)
+        kind, masks = self._setup.types.checks[check.type], self._setup.masks
+        run = await look(check, kind, toolbox, self._clock, is_look=is_look)
+        return masked_run(run, masks) if masks else run
 
     def take(self, run: Run) -> None:
         """Judge a run and record it."""
@@ -107,3 +110,15 @@ class Runs:
             self._store.submit(*rows)
         if self._healing.has_proposals:
             self.proposed.set()
+
+
+def masked_run(run: Run, masks: Masks) -> Run:
+    """The run without a secret in its texts: a command may print what it was given."""
+    error = masks.text(run.error) if run.error is not None else None
+    readings = tuple(_masked(reading, masks) for reading in run.readings)
+    return replace(run, error=error, readings=readings)
+
+
+def _masked(reading: Reading, masks: Masks) -> Reading:
+    texts = {name: masks.text(value) for name, value in reading.samples.items() if isinstance(value, str)}
+    return replace(reading, samples={**reading.samples, **texts}) if texts else reading

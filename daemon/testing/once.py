@@ -17,6 +17,7 @@ from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.connections import Connections
 from daemon.runtime.judging import Subject, judge, subjects, view_of
 from daemon.runtime.look import look
+from daemon.runtime.runs import masked_run
 from daemon.runtime.toolbox import Toolbox
 
 NOT_JUDGED = "needs more than one run: not judged"
@@ -100,7 +101,8 @@ async def look_once(setup: Setup, names: Collection[str], *, clock: Clock, node:
                 connections=connections,
                 withhold=setup.secret_variables,
             )
-            return await look(check, setup.types.checks[check.type], toolbox, clock)
+            run = await look(check, setup.types.checks[check.type], toolbox, clock)
+            return masked_run(run, setup.masks) if setup.masks else run
 
     runs = await asyncio.gather(
         *(start(check) for name, check in setup.checks.items() if name in wanted or name in others)

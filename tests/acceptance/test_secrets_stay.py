@@ -1,5 +1,6 @@
 """A secret that an option names by its variable reaches that option, and no command that heald runs."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,33 @@ def test_no_command_of_the_daemon_gets_a_variable_that_is_somebody_elses_secret(
         assert "HOME" in seen  # named in a secret field, and no secret
         assert "SHOP_TOKEN" not in seen, name
     assert TOKEN not in daemon.text()
+
+
+TALKS = """version: 1
+settings: {{mode: act, allow: [run], startup_grace: 0s}}
+checks:
+  web: {{command: {{argv: [sh, -c, 'echo "I was told $1"; exit 2', x, "${{env:SHOP_TOKEN}}"]}}, every: 300ms}}
+rules:
+  web-down:
+    check: web
+    when: up == 0
+    for: 0s
+    steps: [{{run: {{argv: [sh, -c, 'echo "and I $1"; exit 1', x, "${{env:SHOP_TOKEN}}"]}}, cooldown: 0s}}]
+"""
+
+
+def test_what_a_command_prints_of_its_arguments_is_recorded_with_stars(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, TALKS.format(), env={"SHOP_TOKEN": TOKEN}) as daemon:
+        wait_until(lambda: any(it["attempts"] and it["attempts"][0]["ended_at"] for it in daemon.incidents()))
+        (incident,) = daemon.incidents()
+        (attempt,) = incident["attempts"]
+        assert "and I **********" in attempt["summary"]
+        assert attempt["details"]["argv"][-1] == "**********"
+        said = json.dumps([daemon.status(), incident])
+        assert daemon.stop() == 0
+    kept = b"".join(path.read_bytes() for path in daemon.state.iterdir() if path.is_file())
+    assert TOKEN not in said + daemon.text()
+    assert TOKEN.encode() not in kept
 
 
 def test_neither_does_a_command_of_heald_check(tmp_path: Path) -> None:

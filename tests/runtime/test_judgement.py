@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from daemon.config.load import load
 from daemon.model.check import Reading, Run
 from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
@@ -179,6 +180,29 @@ def test_at_one_instant_the_highest_severity_goes_first(tmp_path: Path) -> None:
     assert world.holds("api-down") == [H.RESOURCE_BUSY] or world.holds("api-down") == [H.SETTLING]
 
 
+def test_at_one_instant_the_oldest_firing_goes_first_and_then_the_order_in_the_file(tmp_path: Path) -> None:
+    second = URGENT.replace("P0", "P1")
+    (tmp_path / "same").mkdir()
+    same = World(tmp_path / "same", HEAD + RULE + second, reality={"api": DOWN}).run(0)
+    assert [it.rule for it in same.attempts()] == ["api-down"]
+    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 20s") + second, reality={"api": DOWN})
+    world.simulation.at(0, lambda: world.simulation.assembly.circumstances.pause(why="release", who="ann"))
+    world.simulation.at(45, lambda: world.simulation.assembly.circumstances.resume())
+    world.run(60)
+    assert world.holds()[0] is H.PAUSED  # both were firing when the pause ended
+    assert [it.rule for it in world.attempts()] == ["urgent"]
+
+
+def test_a_ladder_proposes_for_the_oldest_of_its_incidents(tmp_path: Path) -> None:
+    head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
+    world = World(tmp_path, head + RULE.replace("check: api", "checks: [page, api]"), reality={"api": DOWN})
+    world.simulation.at(0, lambda: world.simulation.assembly.circumstances.pause(why="release", who="ann"))
+    world.simulation.at(25, lambda: world.simulation.assembly.circumstances.resume())
+    world.at(15, page=DOWN).run(30)  # page comes first in the file
+    opened = {it.id: it.check for it in world.board.incidents.values()}
+    assert [opened[it] for it in world.attempts()[0].incidents] == ["api", "page"]
+
+
 def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_both(tmp_path: Path) -> None:
     head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
     world = World(
@@ -338,6 +362,43 @@ def test_going_from_observe_to_act_resets_ladders_and_counts(tmp_path: Path) -> 
         (210, A.SUCCEEDED),
         (251, A.SUCCEEDED),
     ]
+
+
+def test_what_was_exhausted_on_paper_is_told_anew_when_it_is_exhausted_in_fact(tmp_path: Path) -> None:
+    observe = HEAD.replace("mode: act", "mode: observe") + RULE
+    for name in ("reload", "restart"):
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, observe, reality={"api": DOWN}).run(150)
+        assert world.incident().handed_over is H.EXHAUSTED
+        if name == "restart":
+            world.file.write_text(HEAD + RULE)
+            world.simulation.setup = load(world.file, node="node")
+            world.simulation.at(155, world.simulation.crash)
+        else:
+            world.edit(155, HEAD + RULE)
+        world.run(165)
+        assert (world.incident().handed_over, world.incident().hold) == (None, None)
+        world.run(300)
+        assert world.incident().handed_over is H.EXHAUSTED
+        assert world.incident().handed_over_at.wall - world.incident().opened.wall > 165
+
+
+def test_going_to_act_begins_a_ladder_anew_that_was_really_climbed_before(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(100)
+    assert world.incident().handed_over is H.EXHAUSTED
+    world.edit(105, HEAD.replace("mode: act", "mode: observe") + RULE).edit(106, HEAD + RULE).run(300)
+    assert [at for at in world.claims() if at > 100] == [112, 153]
+
+
+def test_retry_begins_an_exhausted_ladder_anew_and_people_are_told_anew(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(90)
+    assert world.incident().handed_over is H.EXHAUSTED
+    world.simulation.assembly.retry(world.incident().id)
+    assert (world.incident().handed_over, world.incident().hold) == (None, None)
+    world.run(300)
+    assert len(world.claims()) == 4
+    assert world.incident().handed_over is H.EXHAUSTED
+    assert world.incident().handed_over_at.wall - world.incident().opened.wall > 90
 
 
 def test_a_clock_jump_holds_for_a_minute(tmp_path: Path) -> None:

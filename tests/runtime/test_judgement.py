@@ -214,6 +214,30 @@ def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_
     assert len(world.attempts()[0].incidents) == 2
 
 
+def test_while_it_is_clear_the_deadline_stands_still_and_the_last_run_comes_at_the_one_that_moved(
+    tmp_path: Path,
+) -> None:
+    rules = HEAD.replace("every: 10s", "every: 10s, retry_every: 7s") + RULE.replace(
+        "for: 0s", "for: 0s\n    clear_for: 1m"
+    )
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    # settled at 11 and clear from there to the run at 25: the deadline, 41, moves on by 14
+    world.at(20, api=DOWN).run(54)
+    assert [it for *_, it in world.story()] == [None]
+    assert world.run(55).claims() == [0, 55]
+    assert world.story()[0] == (0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)
+
+
+def test_what_was_done_settles_even_if_no_incident_is_left_to_verify(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE + OTHER.replace("other", "db"), reality={"api": DOWN, "db": up()})
+    world.edit(5, HEAD + "rules:\n" + OTHER.replace("other", "db")).at(9, db=DOWN).run(9)
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, None)]
+    assert world.run(30).story()[0] == (0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)
+    (attempt, *_) = world.attempts()
+    assert attempt.released.boottime - attempt.claimed.boottime == 11
+
+
 def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]

@@ -247,6 +247,14 @@ def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path)
     assert world.run(105).claims() == [0, 101]
 
 
+def test_an_unverified_last_try_is_exhausted_only_once_a_known_run_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1"), reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
+    world.at(95, api=DOWN).run(94)
+    assert (world.story()[0][3], world.incident().handed_over) == (V.UNVERIFIED, None)
+    assert world.run(101).incident().handed_over is H.EXHAUSTED
+
+
 def test_after_ten_minutes_of_blindness_an_unverified_ladder_is_handed_to_people(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
@@ -361,6 +369,14 @@ def test_an_exhausted_ladder_is_a_hold_like_any_other_with_a_row_and_a_label(tmp
     metrics = world.simulation.assembly.metrics.registry
     labels = {"rule": "api-down", "reason": "exhausted"}
     assert metrics.get_sample_value("heald_holds_total", labels) == 1
+
+
+def test_what_an_incident_was_held_does_not_count_for_its_relapse(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 0s\n    escalate_after: 1m")
+    world = World(tmp_path, rules, reality={"api": DOWN}, looks={"api": "blind"})
+    world.at(45, api=up()).at(55, api=DOWN).run(110)
+    assert world.incident().handed_over is None  # held for 40 s before and for 50 s now
+    assert world.run(120).incident().handed_over is H.BLIND_NOW
 
 
 def test_observe_mode_runs_the_same_ladder_on_paper(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from daemon.config.load import load
 from daemon.model.check import Reading, Run
 from daemon.model.incident import HoldReason as H
@@ -312,6 +314,16 @@ def test_an_attempt_is_verified_by_its_own_copy_of_the_condition(tmp_path: Path)
     world = World(tmp_path, reality={"api": DOWN})
     world.edit(15, HEAD + RULE.replace("up == 0", "up == 1")).run(45)
     assert world.story()[0][3] is V.INEFFECTIVE
+
+
+@pytest.mark.parametrize("when", ["count_of(up == 0, 2, 3)", "avg(latency_seconds, 1m) > 5s", "unchanged(up) < 5s"])
+def test_the_copy_of_a_condition_keeps_what_it_looks_back_on(tmp_path: Path, when: str) -> None:
+    rules = HEAD.replace("every: 10s", "every: 10s, retry_every: 5s") + RULE.replace("up == 0", when)
+    slow = up(0.0, latency_seconds=9.0)
+    world = World(tmp_path, rules, reality={"api": slow})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up(latency_seconds=1.0)))]
+    world.edit(14, HEAD + RULE.replace("up == 0", "up == 7")).run(100)  # CLEAR by the edited rule from then on
+    assert [it for *_, it in world.story()] == [V.EFFECTIVE]
 
 
 def test_a_removed_rule_withdraws_its_incident_and_its_attempt_is_unverified(tmp_path: Path) -> None:

@@ -240,6 +240,22 @@ def test_what_was_done_settles_even_if_no_incident_is_left_to_verify(tmp_path: P
     assert attempt.released.boottime - attempt.claimed.boottime == 11
 
 
+def test_no_window_reaches_behind_the_settles_end(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("up == 0", "max(latency_seconds, 5m) > 5s")
+    world = World(tmp_path, rules, reality={"api": up(latency_seconds=9.0)})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up(latency_seconds=1.0)))]
+    world.run(200)  # in verification and after it
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.EFFECTIVE)]
+    assert [it.state for it in world.stored_incidents()] == [S.RESOLVED]
+
+
+def test_during_verify_windows_do_not_ask_for_half_their_length(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("up == 0", "delta(latency_seconds, 2m) > 5s")
+    world = World(tmp_path, rules, reality={"api": up(latency_seconds=1.0)})
+    world.at(65, api=up(latency_seconds=9.0)).run(110)
+    assert world.story() == [(70, "command:api@node", A.SUCCEEDED, V.EFFECTIVE)]
+
+
 def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
@@ -324,6 +340,15 @@ def test_the_copy_of_a_condition_keeps_what_it_looks_back_on(tmp_path: Path, whe
     world.effects = [Effect(then=lambda: world.reality.update(api=up(latency_seconds=1.0)))]
     world.edit(14, HEAD + RULE.replace("up == 0", "up == 7")).run(100)  # CLEAR by the edited rule from then on
     assert [it for *_, it in world.story()] == [V.EFFECTIVE]
+
+
+def test_the_copy_of_a_count_knows_the_runs_before_the_edit(tmp_path: Path) -> None:
+    head = HEAD.replace("every: 10s", "every: 10s, retry_every: 5s")
+    world = World(tmp_path, head + RULE.replace("up == 0", "count_of(up == 0, 3, 8)"), reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    # settled at 31: the sixth clear run, which makes it certain, comes at the deadline, 61
+    world.edit(45, head + RULE.replace("up == 0", "up == 7")).run(100)
+    assert [(at, it) for at, *_, it in world.story()] == [(20, V.EFFECTIVE)]
 
 
 def test_a_removed_rule_withdraws_its_incident_and_its_attempt_is_unverified(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From a file to its text: everything that keeps it from being text is said with its place."""
 
+import os
 import re
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def at(path: Path, text: str, index: int, said: str) -> ConfigError:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO nobody writes to: empty
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise whole(path, "there is no such file") from None

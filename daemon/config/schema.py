@@ -147,7 +147,9 @@ class CheckKeys(OptionsModel):
 
     service: str | None = Field(default=None, description="The service it looks at.")
     every: Interval = Field(default=30.0, description="Time between runs.")
-    timeout: Interval | None = Field(default=None, description="How long a run may take; at most every.")
+    timeout: Interval | None = Field(
+        default=None, description="How long a run may take; else 10s or every, the lesser."
+    )
     retry_every: Interval | None = Field(default=None, description="Time between runs while pending or verifying.")
     vanish_after: Interval | None = Field(default=None, description="How long a discovered subject may be absent.")
     max_subjects: int | None = Field(default=None, ge=1, le=1_000_000, description="Most readings of a run.")

@@ -117,7 +117,14 @@ class Assembly:
             node=self._node,
             connections=self.connections,
         )
-        self.janitor = Janitor(bindings, board=board, circumstances=self.circumstances, store=store, clock=clock)
+        self.janitor = Janitor(
+            bindings,
+            board=board,
+            circumstances=self.circumstances,
+            store=store,
+            clock=clock,
+            flush=self.runs.flush,
+        )
 
     # ---- start, reload, stop ------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """A linked configuration as the pipeline needs it: by check, every rule that judges it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -68,18 +69,22 @@ class Bindings:
             upstream=self.setup.upstream.get(check.service or "", ()),
         )
 
-    def declare(self, observations: Observations) -> None:
-        """Say which samples of which checks conditions look back on, and how far."""
-        keep: dict[str, dict[str, float]] = {name: {} for name in self.setup.checks}
-        unchanged: dict[str, set[str]] = {name: set() for name in self.setup.checks}
-        for binding in (binding for bindings in self.by_check.values() for binding in bindings):
-            for condition in filter(None, (binding.when, binding.clear_when)):
-                for (check, sample), seconds in condition.windows.items():
-                    keep[check][sample] = max(seconds, keep[check].get(sample, 0.0))
-                for check, sample in condition.unchanged:
-                    unchanged[check].add(sample)
+    def declare(self, observations: Observations, copies: Iterable[Rule] = ()) -> None:
+        """Say which samples of which checks conditions look back on, and how far.
+
+        `copies` are the rules of attempts under way, as they were at the claim: their conditions look back too.
+        """
+        keep: dict[str, dict[str, float]] = {}
+        unchanged: dict[str, set[str]] = {}
+        pairs = ((rule, check) for rule in (*self.rules.values(), *copies) for check in rule.checks)
+        for condition in (it for rule, check in pairs for it in compiled(rule, check) if it is not None):
+            for (check, sample), seconds in condition.windows.items():
+                lengths = keep.setdefault(check, {})
+                lengths[sample] = max(seconds, lengths.get(sample, 0.0))
+            for check, sample in condition.unchanged:
+                unchanged.setdefault(check, set()).add(sample)
         for name, configured in self.setup.checks.items():
-            observations.declare(name, configured.every, keep[name], frozenset(unchanged[name]))
+            observations.declare(name, configured.every, keep.get(name, {}), frozenset(unchanged.get(name, ())))
 
     def target(self, check: Check, subject: str) -> Target:
         """What an incident of this check and subject is about."""

@@ -78,16 +78,18 @@ class Healing:
 
     def _anew(self, key: LadderKey) -> None:
         """Begin a ladder anew; a real attempt under way goes on."""
-        ladder = self._board.ladders.get(key)
-        if ladder is not None:
+        if (ladder := self._board.ladders.get(key)) is not None:
             attempt = self._board.attempts.get(ladder.attempt or "")
-            kept = attempt.id if attempt is not None and not attempt.void else None
-            self._board.put_ladder(replace(ladders.anew(ladder), attempt=kept, closed=ladder.closed))
+            self.retry(key, keeps=attempt is not None and not attempt.void)
 
-    def retry(self, key: LadderKey) -> None:
-        """Somebody said `heald retry`: the ladder starts anew, and people need not be told any more."""
+    def retry(self, key: LadderKey, *, keeps: bool = True) -> None:
+        """Begin a ladder anew, as `heald retry` asks: what people were told of before is over, and told anew.
+
+        An attempt under way goes on unless it is not kept (`keeps`).
+        """
         ladder = self._board.ladders[key]
-        self._board.put_ladder(replace(ladders.anew(ladder), closed=ladder.closed))
+        attempt = ladder.attempt if keeps else None
+        self._board.put_ladder(replace(ladders.anew(ladder), attempt=attempt, closed=ladder.closed))
         self._holds.end(key)
         for incident in list(self._board.open_incidents(key)):
             self._board.put_incident(replace(incident, handed_over=None, handed_over_at=None))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Never
 
 from daemon.errors import StoreError
@@ -20,13 +21,21 @@ class Janitor:
     """Keeps memory and store in bounds."""
 
     def __init__(
-        self, bindings: Bindings, *, board: Board, circumstances: Circumstances, store: Store, clock: Clock
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        circumstances: Circumstances,
+        store: Store,
+        clock: Clock,
+        flush: Callable[[], None],
     ) -> None:
         self._bindings = bindings
         self._board = board
         self._circumstances = circumstances
         self._store = store
         self._clock = clock
+        self._flush = flush
         self._rounds = 0
 
     def replace(self, bindings: Bindings) -> None:
@@ -45,6 +54,7 @@ class Janitor:
         self._circumstances.watch_clock()
         self._say_pause(self._circumstances.watch_pause())
         self._board.forget(self._clock.stamp(), longest=self._bindings.longest_window, rules=self._bindings.rules)
+        self._flush()  # what no run brought: the end of a wait
         measured = self._board.take_measured()
         if measured and self._store.is_writable:
             self._store.submit(*measured)

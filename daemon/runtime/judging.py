@@ -1,13 +1,15 @@
 """Judging one run by one rule: which subjects there are, what each condition says, from which windows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from daemon.engine.condition import ABSENT, Condition, View
 from daemon.engine.lifecycle import word
 from daemon.engine.observations import Observations
+from daemon.engine.verification import Member, Watch
 from daemon.model.check import Run, Sample
-from daemon.model.rule import Rule, Verdict
+from daemon.model.rule import Verdict
+from daemon.model.track import Track
 from daemon.runtime.bindings import Binding, compiled
 
 _NOTHING: Mapping[str, Sample] = {}
@@ -81,10 +83,28 @@ def view_of(run: Run, subject: Subject, observations: Observations, floor: float
     return view
 
 
-def by_copy(rule: Rule, run: Run, name: str, observations: Observations, floor: float) -> Verdict:
-    """What the copy of a rule says that an attempt was claimed under, where an edit has changed the rule since."""
-    when, clear_when = compiled(rule, run.check)
-    samples = next((reading.samples for reading in run.readings if reading.subject == name), None)
-    blind = run.error if run.error is not None else ABSENT if samples is None else None
-    view = view_of(run, Subject(name, samples or _NOTHING, blind), observations, floor, lenient=True)
-    return judge(when, clear_when, view, ()).word
+class Copies:
+    """What attempts' own copies of a rule say, where an edit has changed the rule since, and what they remember."""
+
+    def __init__(self) -> None:
+        self._memories: dict[tuple[str, Member], Memory] = {}  # by attempt and incident: count_of of its copy
+
+    def begin(self, watches: Iterable[Watch], tracks: Mapping[tuple[str, str, str], Track]) -> None:
+        """An edit comes: what the incidents' tracks remember up to now is the copies' memory, unless they have one."""
+        before, self._memories = self._memories, {}
+        for watch in watches:
+            for member in watch.members:
+                track = tracks.get((watch.rule.name, *member))
+                key = (watch.attempt.id, member)
+                self._memories[key] = before.get(key, track.memory if track else ())
+
+    def word(self, watch: Watch, run: Run, name: str, observations: Observations) -> Verdict:
+        """What an attempt's own copy says of one subject of a run."""
+        when, clear_when = compiled(watch.rule, run.check)
+        samples = next((reading.samples for reading in run.readings if reading.subject == name), None)
+        blind = run.error if run.error is not None else ABSENT if samples is None else None
+        view = view_of(run, Subject(name, samples or _NOTHING, blind), observations, watch.settled, lenient=True)
+        key = (watch.attempt.id, (run.check, name))
+        judged = judge(when, clear_when, view, self._memories.get(key, ()))
+        self._memories[key] = judged.memory
+        return judged.word

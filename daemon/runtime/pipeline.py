@@ -24,7 +24,7 @@ from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.incidents import Incidents
-from daemon.runtime.judging import Judged, Subject, by_copy, judge, subjects, view_of
+from daemon.runtime.judging import Copies, Judged, Subject, judge, subjects, view_of
 from daemon.runtime.look import CANCEL_GRACE
 
 _REMOVED = "the rule or the check was removed"
@@ -61,6 +61,7 @@ class Pipeline:
         self._aftercare = aftercare
         self._incidents = Incidents(board, health=health, aftercare=aftercare, clock=clock, metrics=metrics)
         self._clock = clock
+        self._copies = Copies()
         bindings.declare(observations)
 
     def replace(self, bindings: Bindings) -> None:
@@ -68,7 +69,9 @@ class Pipeline:
         for name in self._bindings.by_check.keys() - bindings.by_check.keys():
             self._observations.drop(name)
         self._bindings = bindings
-        bindings.declare(self._observations)
+        watches = self._board.watches.values()
+        self._copies.begin(watches, self._board.tracks)
+        bindings.declare(self._observations, [watch.rule for watch in watches])
         self._health.replace(bindings)
         self._healing.replace(bindings)
         self._aftercare.replace(bindings)
@@ -241,7 +244,7 @@ class Pipeline:
                 elif (watch.rule.name, name) in words and self._bindings.rules.get(watch.rule.name) is watch.rule:
                     said[check, name] = words[watch.rule.name, name]
                 else:
-                    said[check, name] = by_copy(watch.rule, run, name, self._observations, watch.settled)
+                    said[check, name] = self._copies.word(watch, run, name, self._observations)
             if said:
                 self._aftercare.heard(watch, said, run.ended)
 

@@ -131,6 +131,11 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
     assert "this is a directory" in refused(tmp_path).text
 
 
+def test_a_pipe_that_nobody_writes_to_is_empty_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rules.yaml")
+    assert "the file is empty" in refused(tmp_path / "rules.yaml").text
+
+
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     assert refused(tmp_path / "rules.yaml").text == "there is no such file"
     assert refused(tmp_path / "none" / "rules.yaml").text == "there is no such file"

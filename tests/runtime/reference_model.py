@@ -220,6 +220,7 @@ class Model:
         if config.is_act and not self.config.is_act:
             self.forget_would()
             self.ladders = {key: Ladder(attempt=it.attempt, closed=it.closed) for key, it in self.ladders.items()}
+            self.untell(self.ladders)
         before = {key: self.key(self.rule(key[0]), self.check(key[1])) for key, it in self.tracks.items() if it.is_open}
         old, new = (
             {(it.name, name) for it in rules for name in it.checks} for rules in (self.config.rules, config.rules)
@@ -251,6 +252,13 @@ class Model:
                 ladder = self.ladders.get(attempt.ladder, Ladder())
                 kept = ladder.attempt if ladder.attempt is not attempt else None
                 self.ladders[attempt.ladder] = Ladder(attempt=kept, closed=ladder.closed)
+                self.untell([attempt.ladder])
+
+    def untell(self, ladders):
+        """What was held and told of ladders that begin anew was of what they were before."""
+        for (name, check), track in self.tracks.items():
+            if track.is_open and self.key(self.rule(name), self.check(check)) in ladders:
+                track.handed = track.hold = None
 
     # ---- what belongs to what -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.model.incident import HoldReason as H
 from daemon.model.remediation import AttemptState as A
+from daemon.model.remediation import Verification as V
 from daemon.model.rule import Limit
 from daemon.plugin import CheckError, Outcome, Reading, RemediationError, ServiceState, ServiceStatus
 from daemon.testing.virtual import VirtualClock, pass_time, run_virtual
@@ -154,6 +155,22 @@ def test_a_permanent_failure_ends_the_step(tmp_path: Path) -> None:
     in_a_shop(tmp_path, story)
 
 
+def test_verify_waits_three_intervals_for_a_run_that_never_ends_and_is_then_unverified(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        async def look(_: int) -> Sequence[Reading]:
+            if shop.went:
+                await asyncio.Event().wait()
+            return DOWN
+
+        shop.look = look
+        await shop.live(45)
+        (attempt,) = await shop.attempts()
+        assert attempt.verification is V.UNVERIFIED
+        assert attempt.released.boottime - attempt.claimed.boottime == pytest.approx(35.0, abs=0.5)
+
+    in_a_shop(tmp_path, story, RULES.replace("every: 10s", "every: 10s, timeout: 5m"))
+
+
 def test_a_resource_that_its_own_manager_acts_on_is_busy(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         async def starting() -> ServiceStatus:
@@ -216,6 +233,24 @@ def test_a_manager_that_cannot_be_asked_holds_its_own_resource_only(tmp_path: Pa
         shop.status = shop.runs
         await shop.live(25)
         assert shop.went > 0
+
+    in_a_shop(tmp_path, story)
+
+
+def test_a_manager_that_cannot_be_asked_ends_the_row_of_clear_looks(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        async def look(number: int) -> Sequence[Reading]:
+            return UP if number in (2, 4, 8, 10) else DOWN  # every even one is a second look
+
+        async def status() -> ServiceStatus:
+            if shop.looks == 6:
+                raise CheckError("its socket is away")
+            return await shop.runs()
+
+        shop.look, shop.status = look, status
+        await shop.live(55)
+        (ladder,) = shop.assembly.board.ladders.values()
+        assert (ladder.flapping, shop.went) == (False, 1)
 
     in_a_shop(tmp_path, story)
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from daemon.config.load import load
 from daemon.model.check import Reading, Run
 from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
@@ -179,6 +182,29 @@ def test_at_one_instant_the_highest_severity_goes_first(tmp_path: Path) -> None:
     assert world.holds("api-down") == [H.RESOURCE_BUSY] or world.holds("api-down") == [H.SETTLING]
 
 
+def test_at_one_instant_the_oldest_firing_goes_first_and_then_the_order_in_the_file(tmp_path: Path) -> None:
+    second = URGENT.replace("P0", "P1")
+    (tmp_path / "same").mkdir()
+    same = World(tmp_path / "same", HEAD + RULE + second, reality={"api": DOWN}).run(0)
+    assert [it.rule for it in same.attempts()] == ["api-down"]
+    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 20s") + second, reality={"api": DOWN})
+    world.simulation.at(0, lambda: world.simulation.assembly.circumstances.pause(why="release", who="ann"))
+    world.simulation.at(45, lambda: world.simulation.assembly.circumstances.resume())
+    world.run(60)
+    assert world.holds()[0] is H.PAUSED  # both were firing when the pause ended
+    assert [it.rule for it in world.attempts()] == ["urgent"]
+
+
+def test_a_ladder_proposes_for_the_oldest_of_its_incidents(tmp_path: Path) -> None:
+    head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
+    world = World(tmp_path, head + RULE.replace("check: api", "checks: [page, api]"), reality={"api": DOWN})
+    world.simulation.at(0, lambda: world.simulation.assembly.circumstances.pause(why="release", who="ann"))
+    world.simulation.at(25, lambda: world.simulation.assembly.circumstances.resume())
+    world.at(15, page=DOWN).run(30)  # page comes first in the file
+    opened = {it.id: it.check for it in world.board.incidents.values()}
+    assert [opened[it] for it in world.attempts()[0].incidents] == ["api", "page"]
+
+
 def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_both(tmp_path: Path) -> None:
     head = HEAD.replace("checks:\n", "checks:\n  page: {service: api, tcp: {host: localhost, port: 3}, every: 10s}\n")
     world = World(
@@ -190,6 +216,46 @@ def test_two_checks_of_one_rule_share_one_ladder_and_one_effect_is_verified_for_
     assert len(world.attempts()[0].incidents) == 2
 
 
+def test_while_it_is_clear_the_deadline_stands_still_and_the_last_run_comes_at_the_one_that_moved(
+    tmp_path: Path,
+) -> None:
+    rules = HEAD.replace("every: 10s", "every: 10s, retry_every: 7s") + RULE.replace(
+        "for: 0s", "for: 0s\n    clear_for: 1m"
+    )
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    # settled at 11 and clear from there to the run at 25: the deadline, 41, moves on by 14
+    world.at(20, api=DOWN).run(54)
+    assert [it for *_, it in world.story()] == [None]
+    assert world.run(55).claims() == [0, 55]
+    assert world.story()[0] == (0, "command:api@node", A.SUCCEEDED, V.INEFFECTIVE)
+
+
+def test_what_was_done_settles_even_if_no_incident_is_left_to_verify(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE + OTHER.replace("other", "db"), reality={"api": DOWN, "db": up()})
+    world.edit(5, HEAD + "rules:\n" + OTHER.replace("other", "db")).at(9, db=DOWN).run(9)
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, None)]
+    assert world.run(30).story()[0] == (0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)
+    (attempt, *_) = world.attempts()
+    assert attempt.released.boottime - attempt.claimed.boottime == 11
+
+
+def test_no_window_reaches_behind_the_settles_end(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("up == 0", "max(latency_seconds, 5m) > 5s")
+    world = World(tmp_path, rules, reality={"api": up(latency_seconds=9.0)})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up(latency_seconds=1.0)))]
+    world.run(200)  # in verification and after it
+    assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.EFFECTIVE)]
+    assert [it.state for it in world.stored_incidents()] == [S.RESOLVED]
+
+
+def test_during_verify_windows_do_not_ask_for_half_their_length(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("up == 0", "delta(latency_seconds, 2m) > 5s")
+    world = World(tmp_path, rules, reality={"api": up(latency_seconds=1.0)})
+    world.at(65, api=up(latency_seconds=9.0)).run(110)
+    assert world.story() == [(70, "command:api@node", A.SUCCEEDED, V.EFFECTIVE)]
+
+
 def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
@@ -197,6 +263,14 @@ def test_unverified_frees_the_resource_and_waits_for_a_known_run(tmp_path: Path)
     assert world.story() == [(0, "command:api@node", A.SUCCEEDED, V.UNVERIFIED)]
     assert world.ladder().waiting_since is not None
     assert world.run(105).claims() == [0, 101]
+
+
+def test_an_unverified_last_try_is_exhausted_only_once_a_known_run_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1"), reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api="blind"))]
+    world.at(95, api=DOWN).run(94)
+    assert (world.story()[0][3], world.incident().handed_over) == (V.UNVERIFIED, None)
+    assert world.run(101).incident().handed_over is H.EXHAUSTED
 
 
 def test_after_ten_minutes_of_blindness_an_unverified_ladder_is_handed_to_people(tmp_path: Path) -> None:
@@ -258,6 +332,25 @@ def test_an_attempt_is_verified_by_its_own_copy_of_the_condition(tmp_path: Path)
     assert world.story()[0][3] is V.INEFFECTIVE
 
 
+@pytest.mark.parametrize("when", ["count_of(up == 0, 2, 3)", "avg(latency_seconds, 1m) > 5s", "unchanged(up) < 5s"])
+def test_the_copy_of_a_condition_keeps_what_it_looks_back_on(tmp_path: Path, when: str) -> None:
+    rules = HEAD.replace("every: 10s", "every: 10s, retry_every: 5s") + RULE.replace("up == 0", when)
+    slow = up(0.0, latency_seconds=9.0)
+    world = World(tmp_path, rules, reality={"api": slow})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up(latency_seconds=1.0)))]
+    world.edit(14, HEAD + RULE.replace("up == 0", "up == 7")).run(100)  # CLEAR by the edited rule from then on
+    assert [it for *_, it in world.story()] == [V.EFFECTIVE]
+
+
+def test_the_copy_of_a_count_knows_the_runs_before_the_edit(tmp_path: Path) -> None:
+    head = HEAD.replace("every: 10s", "every: 10s, retry_every: 5s")
+    world = World(tmp_path, head + RULE.replace("up == 0", "count_of(up == 0, 3, 8)"), reality={"api": DOWN})
+    world.effects = [Effect(then=lambda: world.reality.update(api=up()))]
+    # settled at 31: the sixth clear run, which makes it certain, comes at the deadline, 61
+    world.edit(45, head + RULE.replace("up == 0", "up == 7")).run(100)
+    assert [(at, it) for at, *_, it in world.story()] == [(20, V.EFFECTIVE)]
+
+
 def test_a_removed_rule_withdraws_its_incident_and_its_attempt_is_unverified(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN}).edit(15, HEAD).run(60)
     assert world.stored_incidents()[0].state is S.WITHDRAWN
@@ -315,6 +408,14 @@ def test_an_exhausted_ladder_is_a_hold_like_any_other_with_a_row_and_a_label(tmp
     assert metrics.get_sample_value("heald_holds_total", labels) == 1
 
 
+def test_what_an_incident_was_held_does_not_count_for_its_relapse(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 0s\n    escalate_after: 1m")
+    world = World(tmp_path, rules, reality={"api": DOWN}, looks={"api": "blind"})
+    world.at(45, api=up()).at(55, api=DOWN).run(110)
+    assert world.incident().handed_over is None  # held for 40 s before and for 50 s now
+    assert world.run(120).incident().handed_over is H.BLIND_NOW
+
+
 def test_observe_mode_runs_the_same_ladder_on_paper(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD.replace("mode: act", "mode: observe") + RULE, reality={"api": DOWN}).run(200)
     assert [(at, state, found) for at, _, state, found in world.story()] == [
@@ -338,6 +439,43 @@ def test_going_from_observe_to_act_resets_ladders_and_counts(tmp_path: Path) -> 
         (210, A.SUCCEEDED),
         (251, A.SUCCEEDED),
     ]
+
+
+def test_what_was_exhausted_on_paper_is_told_anew_when_it_is_exhausted_in_fact(tmp_path: Path) -> None:
+    observe = HEAD.replace("mode: act", "mode: observe") + RULE
+    for name in ("reload", "restart"):
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, observe, reality={"api": DOWN}).run(150)
+        assert world.incident().handed_over is H.EXHAUSTED
+        if name == "restart":
+            world.file.write_text(HEAD + RULE)
+            world.simulation.setup = load(world.file, node="node")
+            world.simulation.at(155, world.simulation.crash)
+        else:
+            world.edit(155, HEAD + RULE)
+        world.run(165)
+        assert (world.incident().handed_over, world.incident().hold) == (None, None)
+        world.run(300)
+        assert world.incident().handed_over is H.EXHAUSTED
+        assert world.incident().handed_over_at.wall - world.incident().opened.wall > 165
+
+
+def test_going_to_act_begins_a_ladder_anew_that_was_really_climbed_before(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(100)
+    assert world.incident().handed_over is H.EXHAUSTED
+    world.edit(105, HEAD.replace("mode: act", "mode: observe") + RULE).edit(106, HEAD + RULE).run(300)
+    assert [at for at in world.claims() if at > 100] == [112, 153]
+
+
+def test_retry_begins_an_exhausted_ladder_anew_and_people_are_told_anew(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN}).run(90)
+    assert world.incident().handed_over is H.EXHAUSTED
+    world.simulation.assembly.retry(world.incident().id)
+    assert (world.incident().handed_over, world.incident().hold) == (None, None)
+    world.run(300)
+    assert len(world.claims()) == 4
+    assert world.incident().handed_over is H.EXHAUSTED
+    assert world.incident().handed_over_at.wall - world.incident().opened.wall > 90
 
 
 def test_a_clock_jump_holds_for_a_minute(tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ def _settings(linking: Linking, root: Node) -> Settings:
     keys = read.model or SettingsKeys()
     names = node.entries.get("allow") if "allow" not in read.wrong else None
     allowed = linking.names(names, "settings.allow", "remediation", linking.types.remediations)
+    tests = node.entries.get("self_test") if "self_test" not in read.wrong else None
+    checks = root.entries.get("checks")
     return Settings(
+        self_test=tuple(linking.names(tests, "settings.self_test", "check", tuple(checks.entries if checks else ()))),
         mode=Mode(keys.mode),
         allow=frozenset(allowed),
         budget=tuple(keys.budget),

@@ -114,6 +114,9 @@ class SettingsKeys(OptionsModel):
     mode: Literal["observe", "act"] = Field(default="observe", description="Whether heald may act at all.")
     allow: list[str] = Field(default=[], description="Remediations that may act; nothing else ever does.")
     budget: Limits = Field(default=[Limit(count=20, window=3600.0)], description="Limits of all remediations together.")
+    self_test: list[str] = Field(
+        default=[], description="Checks that tell whether it is heald itself that is cut off: acting is held meanwhile."
+    )
     startup_grace: Wait = Field(default=60.0, description="No acting so soon after start; 0s switches it off.")
     shutdown_grace: Wait = Field(default=20.0, description="How long running attempts may take when heald stops.")
     escalate_after: Wait = Field(default=600.0, description="Held longer than this, people are told.")

@@ -52,6 +52,7 @@ class Facts:
     grace_until: float = 0.0  # of the startup grace; 0 when it is over
     jumped_until: float = 0.0  # acting is held until then after a clock jump
     readings_from: float = 0.0  # the last clock jump or resume: runs that began before it decide nothing
+    self_test_why: str | None = None  # what says that heald's own network is broken
     attempts: Sequence[Attempt] = ()  # every one that a limit or cooldown could still count
     watches: Mapping[str, Watch] = field(default_factory=dict)  # attempts under way, by resource
     would_watches: Mapping[str, Watch] = field(default_factory=dict)  # would-be attempts under way, by resource
@@ -105,6 +106,13 @@ def _stale_reading(proposal: Proposal, facts: Facts) -> Hold | None:
     else:
         return None
     return Hold(reason=HoldReason.STALE_READING, sentence=sentence)
+
+
+def _self_test(_: Proposal, facts: Facts) -> Hold | None:
+    if facts.self_test_why is None:
+        return None
+    sentence = f"it may be heald's own host or network that is broken: {facts.self_test_why}"
+    return Hold(reason=HoldReason.SELF_TEST, sentence=sentence)
 
 
 def _flapping(proposal: Proposal, _: Facts) -> Hold | None:
@@ -227,6 +235,7 @@ GUARDS: tuple[tuple[HoldReason, Guard], ...] = (
     (HoldReason.STARTUP_GRACE, _startup_grace),
     (HoldReason.CLOCK_JUMPED, _clock_jumped),
     (HoldReason.STALE_READING, _stale_reading),
+    (HoldReason.SELF_TEST, _self_test),
     (HoldReason.FLAPPING, _flapping),
     (HoldReason.UPSTREAM, _upstream),
     (HoldReason.RESOURCE_BUSY, _resource_busy),

@@ -33,6 +33,7 @@ class HoldReason(StrEnum):
     STARTUP_GRACE = "startup_grace"
     CLOCK_JUMPED = "clock_jumped"
     STALE_READING = "stale_reading"
+    SELF_TEST = "self_test"
     FLAPPING = "flapping"
     UPSTREAM = "upstream"
     RESOURCE_BUSY = "resource_busy"

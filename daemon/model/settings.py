@@ -20,6 +20,7 @@ class Settings:
     mode: Mode = Mode.OBSERVE
     allow: frozenset[str] = frozenset()  # remediations that may act; nothing else ever does
     budget: tuple[Limit, ...] = (Limit(count=20, window=3600.0),)  # all remediations together
+    self_test: tuple[str, ...] = ()  # checks that tell whether it is heald itself that is cut off
     escalate_after: float = 600.0  # held longer than this: people are told
     startup_grace: float = 60.0  # no acting so soon after start; 0 switches it off, the boot grace too
     shutdown_grace: float = 20.0  # how long running attempts may take to end when heald stops

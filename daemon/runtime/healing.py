@@ -184,6 +184,7 @@ class Healing:
             grace_until=around.grace_until,
             jumped_until=around.jumped_until,
             readings_from=around.readings_from,
+            self_test_why=self._health.self_test(),
             attempts=list(self._board.attempts.values()),
             watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
             would_watches={watch.attempt.resource: watch for watch in watches if watch.attempt.would},

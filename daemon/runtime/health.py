@@ -15,6 +15,7 @@ class Health:
         self._bindings = bindings
         self._board = board
         self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
+        self._blind: dict[str, str] = {}  # by check: why its newest run could not look
         self._was_sick: dict[str, bool] = {}
         self._well_at: dict[str, float] = {}  # by service: when it was last found well after it was sick
 
@@ -22,11 +23,14 @@ class Health:
         """Go on with another configuration; what removed checks said is forgotten."""
         self._bindings = bindings
         self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
+        self._blind = {check: why for check, why in self._blind.items() if check in bindings.by_check}
 
     def saw(self, run: Run) -> None:
         """Note `up` of a run; a blind one changes nothing."""
         if run.error is not None:
+            self._blind[run.check] = run.error
             return
+        self._blind.pop(run.check, None)
         is_down = False
         for reading in run.readings:
             if reading.samples.get("up") == 0:
@@ -46,6 +50,15 @@ class Health:
     def is_down(self, check: str) -> bool:
         """Whether a check's newest known run had `up` 0."""
         return self._down.get(check, False)
+
+    def self_test(self) -> str | None:
+        """What says that heald's own network is broken: a check of `self_test` that is down, blind or not run yet."""
+        for check in self._bindings.setup.settings.self_test:
+            if (why := self._blind.get(check)) is not None:
+                return f"{check} could not look: {why}"
+            if self._down.get(check, True):
+                return f"{check} has up 0" if check in self._down else f"{check} has not run yet"
+        return None
 
     def why_sick(self, service: str) -> str | None:
         """What says that a service is sick: a check with `up` 0, or a P0 or P1 rule pending or firing on it."""

@@ -78,6 +78,7 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
     H.STARTUP_GRACE: ({}, {"grace_until": 1030.0}, "30s left"),
     H.CLOCK_JUMPED: ({}, {"jumped_until": 1045.0}, "another 45s"),
     H.STALE_READING: ({"run_ended": 969.0}, {}, "31s old"),
+    H.SELF_TEST: ({}, {"self_test_why": "gateway has up 0"}, "gateway has up 0"),
     H.FLAPPING: ({"ladder": replace(PROPOSAL.ladder, flapping=True)}, {}, "heald retry INC-1"),
     H.UPSTREAM: ({}, {"upstream_sick": {"api": "postgres, where db has up 0"}}, "api depends on postgres"),
     H.RESOURCE_BUSY: ({}, {"watches": {"svc:api@n": watch(settled=True)}}, "verified after restart by rule other-rule"),
@@ -102,8 +103,8 @@ def test_every_guard_is_tried_here() -> None:
 
 def test_the_order_is_the_one_of_the_page() -> None:
     page = (
-        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading flapping upstream "
-        "resource_busy settling cooldown limit_rule limit_resource budget mode not_allowed approval"
+        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test flapping "
+        "upstream resource_busy settling cooldown limit_rule limit_resource budget mode not_allowed approval"
     )
     assert [str(reason) for reason, _ in GUARDS] == page.split()
 

@@ -533,3 +533,27 @@ def test_a_run_during_which_heald_stood_still_says_nothing_of_its_target(tmp_pat
     assert world.board.incidents == {}  # 33.5 s, but for 1.5 s of the last run heald did not see its end
     take(Run(check="api", began=now + 214, ended=now + 215, error="no route"))
     assert [it.rule for it in world.board.incidents.values()] == ["aged"]
+
+
+SELF_TEST = HEAD.replace("startup_grace: 0s", "self_test: [db], startup_grace: 0s").replace("depends_on: [db], ", "")
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"), [(DOWN, "db has up 0"), ("no route to host", "db could not look: no route to host")]
+)
+def test_while_a_self_test_fails_nothing_is_done_but_the_rest_is_judged(
+    tmp_path: Path, seen: object, says: str
+) -> None:
+    world = World(tmp_path, SELF_TEST + RULE, reality={"api": DOWN, "db": seen}).at(55, db=up()).run(50)
+    assert world.holds() == [H.SELF_TEST]
+    assert says in world.incident().hold_sentence
+    assert world.run(70).claims() == [60]  # no reading became UNKNOWN: it is still the same incident
+
+
+def test_a_self_test_that_was_never_run_holds_too(tmp_path: Path) -> None:
+    rules = SELF_TEST.replace("port: 1}, every: 10s", "port: 1}, every: 30s") + RULE
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.simulation._due["db"] += 15
+    world.run(10)
+    assert world.holds() == [H.SELF_TEST]
+    assert "db has not run yet" in world.incident().hold_sentence

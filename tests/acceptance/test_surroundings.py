@@ -21,6 +21,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+FROZEN = """
+import os, subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[1]], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", sys.argv[1]], check=True)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def is_up(daemon: DaemonProcess) -> bool:
     return bool(daemon.status()["checks"][0]["state"] == "up")
 
@@ -53,6 +61,26 @@ def test_a_state_directory_that_is_read_only_at_start_is_no_reason_not_to_watch(
         assert daemon.stop() == 0
     finally:
         daemon.__exit__()
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_state_directory_that_became_read_only_after_a_crash_is_no_reason_not_to_watch(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        daemon.kill()  # its socket stays
+        command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", FROZEN, daemon.state]
+        command += [Path(sys.executable).parent / "heald", "run", "--config", daemon.rules, "--state-dir", daemon.state]
+        with daemon.log.open("ab") as log:
+            daemon.process = subprocess.Popen([*command, "--listen", "127.0.0.1:0"], stdout=log, stderr=log)
+        wait_until(lambda: daemon.lines("control_socket"), what=daemon.text())
+        assert "of a dead heald: Read-only file system" in daemon.lines("control_socket")[0]["message"]
+        (tmp_path / "well").unlink()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())
+        assert daemon.lines("held")[0]["reason"] == "store_unavailable"
+        inside = ["nsenter", "-m", "-t", str(daemon.process.pid), "mount", "-o", "remount,bind,rw", str(daemon.state)]
+        subprocess.run(inside, check=True)
+        wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+        assert daemon.status()["ready"] is None
+        assert daemon.stop() == 0
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])

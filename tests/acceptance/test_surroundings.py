@@ -1,8 +1,10 @@
 """Faults of heald's own surroundings, on a real daemon: files, sockets, ports, clocks, signals, plug-ins."""
 
+import contextlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -140,6 +142,26 @@ def test_a_state_directory_that_was_removed_is_said_and_holds_all_acting(tmp_pat
         assert daemon.stop() == 0
         daemon.start().ready()  # begins anew, as it said
         wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+
+
+def test_a_record_that_cannot_be_understood_is_said_once_and_holds_all_acting(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path).replace("for: 0s", "for: 2s")) as daemon:
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1 and daemon.incidents()[0]["state"] == "resolved")
+        assert daemon.stop() == 0
+        with contextlib.closing(sqlite3.connect(daemon.state / "heald.db")) as database, database:
+            database.execute("UPDATE attempts SET state = 'of a later heald'")
+        (tmp_path / "well").unlink()
+        daemon.start()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())  # it watches, and time counts
+        (held,) = daemon.lines("held")
+        assert held["reason"] == "store_unavailable"
+        assert "'of a later heald' is not a valid AttemptState" in held["message"]
+        assert len(daemon.lines("store_unreadable")) == 1
+        assert daemon.lines("store_readable") == []
+        assert did(tmp_path) == 1
+        assert daemon.stop() == 0
 
 
 def test_a_reload_onto_a_port_that_is_taken_is_refused_as_a_whole(tmp_path: Path) -> None:

@@ -204,7 +204,9 @@ class Daemon:
     async def _watch_store(self, assembly: Assembly) -> Never:
         while True:
             await asyncio.sleep(_STORE_LOOK)
-            if not assembly.runs.remembers and self._store.is_writable:
+            if assembly.runs.remembers or not self._store.is_writable:
+                continue
+            if await assembly.could_restore():
                 log.info("store_readable", "The store can be read again: heald goes on from what it remembers.")
                 raise _End(anew=True)
 

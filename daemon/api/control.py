@@ -197,12 +197,14 @@ def _bind(path: Path) -> socket.socket:
             "choose a shorter state directory, or set RUNTIME_DIRECTORY"
         )
     _remove_dead(path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     before = os.umask(0o777 & ~MODE)  # the file must never be open to others, not even for a moment
     try:
-        bound.bind(str(path))
+        with contextlib.ExitStack() as opened:
+            bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            opened.enter_context(bound)
+            bound.bind(str(path))
+            opened.pop_all()
     except OSError as error:
-        bound.close()
         raise ControlSocketError(f"cannot open the control socket {path}: {error.strerror}", is_passing=True) from error
     finally:
         os.umask(before)
@@ -219,10 +221,18 @@ def _remove_dead(path: Path) -> None:
     except FileNotFoundError:
         return
     except ConnectionRefusedError:
-        path.unlink(missing_ok=True)
+        _unlink_dead(path)
         return
     except OSError as error:
         if error.errno != errno.EAGAIN:  # its queue is full: alive, and busy
             sentence = f"cannot look at the control socket {path}: {error.strerror}"
             raise ControlSocketError(sentence, is_passing=True) from error
     raise ControlSocketError(f"another heald answers on {path}; stop it first")
+
+
+def _unlink_dead(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # a folder that became read-only since
+        sentence = f"cannot remove the control socket {path} of a dead heald: {error.strerror}"
+        raise ControlSocketError(sentence, is_passing=True) from error

@@ -15,7 +15,7 @@ from daemon.model.check import Check, Reading, Run
 from daemon.model.moment import Stamp
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
-from daemon.model.track import HistoryRow
+from daemon.model.track import HistoryRow, Remembered
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
@@ -50,6 +50,7 @@ class Assembly:
     ) -> None:
         self.setup, self.store, self.metrics = setup, store, metrics
         self._clock, self._node = clock, node
+        self._unread: str | None = None  # why the store could not be read
         self._bindings = Bindings(setup, node)
         self.connections = Connections(types=setup.types.connections, configured=setup.connections)
         self.board = Board()
@@ -131,11 +132,10 @@ class Assembly:
     async def restore(self) -> bool:
         """Go on where the last daemon ended; false if the store cannot be read, and nothing may be done."""
         bindings = self._bindings
-        keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
         try:
-            remembered = await self.store.remembered(longest=bindings.longest_window)
-            history = await self.store.history(keep) if keep else {}
+            remembered, history = await self._recall()
         except StoreError as error:
+            self._unread = str(error)
             log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")
             return False
         now = self._clock.stamp()
@@ -154,6 +154,21 @@ class Assembly:
         self.aftercare.resume()
         self.runs.remembers = True
         self.runs.flush()
+        return True
+
+    async def _recall(self) -> tuple[Remembered, dict[str, list[HistoryRow]]]:
+        """All that an earlier daemon left. Raises StoreError."""
+        keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
+        remembered = await self.store.remembered(longest=self._bindings.longest_window)
+        return remembered, await self.store.history(keep) if keep else {}
+
+    async def could_restore(self) -> bool:
+        """Whether the store, which could not be read at the start, can be now."""
+        try:
+            await self._recall()
+        except StoreError as error:
+            self._unread = str(error)
+            return False
         return True
 
     def replace(self, setup: Setup) -> None:
@@ -201,7 +216,7 @@ class Assembly:
 
     def _store_why(self) -> str | None:
         if not self.runs.remembers:
-            return self.store.why or "what was done before is not known yet"
+            return self.store.why or self._unread or "what was done before is not known yet"
         return None if self.store.is_writable else self.store.why or "it cannot be written"
 
     def _skipped(self, check: Check, why: str) -> None:

@@ -114,7 +114,7 @@ class Executor:
     async def _look(self, check: Check) -> None:
         """Look and judge at once: a regular run that ends later must be judged later too."""
         async with self._places:
-            self._runs.take(await self._runs.look(check, is_look=True))
+            await self._runs.look_and_judge(check, is_look=True)
 
     async def _ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
         """Hold while the resource's own manager is acting on it, or cannot be asked."""

@@ -230,6 +230,8 @@ class Healing:
         ladder = self._board.ladders.get(key)
         if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:
             return None  # a reload came between: judged anew from the next run
+        if ladders.current(ladder, proposal.rule) != proposal.index:
+            return None  # so did `heald retry`: another step's turn has come
         if verdict is Verdict.BREACHED and run is not None:
             incident = self._board.incidents.get(proposal.incident)
             if incident is None or incident.state is not IncidentState.FIRING:

@@ -27,7 +27,7 @@ from daemon.runtime.incidents import Incidents
 from daemon.runtime.judging import Copies, Judged, Subject, judge, subjects, view_of
 from daemon.runtime.look import CANCEL_GRACE
 
-_REMOVED = "the rule or the check was removed"
+_REMOVED = "the rule, the check or its subject was removed"
 _STALL = 0.25  # seconds past its timeout after which a run says more of heald than of its target
 _ENDING = CANCEL_GRACE + 1.0  # seconds past its timeout that a run may take that has to be ended
 _NO_SUBJECTS: set[str] = set()
@@ -92,13 +92,18 @@ class Pipeline:
         """Close what a removed or renamed rule or check leaves behind; the rest shares ladders as the rules are now."""
         now = self._clock.stamp()
         for track in list(self._board.tracks.values()):
-            if (track.rule, track.check) not in self._bindings.pairs:
+            if not self._can_be_judged(track):
                 self._move(track, replace(track, state=IncidentState.WITHDRAWN, memory=()), now, _REMOVED)
         for incident in list(self._board.incidents.values()):
             if (incident.rule, incident.check, incident.subject) not in self._board.tracks:
                 self._incidents.close(incident, IncidentState.WITHDRAWN, now)
         self._incidents.rejoin(self._bindings, now)
         self._aftercare.release_empty()
+
+    def _can_be_judged(self, track: Track) -> bool:
+        """Whether any run could still move a track; a check edited to discover no subjects has none but ""."""
+        is_there = (track.rule, track.check) in self._bindings.pairs
+        return is_there and (track.subject == "" or self._bindings.setup.checks[track.check].discovers)
 
     def take(self, run: Run) -> None:
         """Judge one run: observations, verdicts, transitions, verification, proposals; in this order."""

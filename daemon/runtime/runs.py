@@ -60,8 +60,15 @@ class Runs:
 
     async def start(self, check: Check) -> None:
         """One due run, from its look to its record."""
-        self.take(await self.look(check))
+        await self.look_and_judge(check)
         self.flush()
+
+    async def look_and_judge(self, check: Check, *, is_look: bool = False) -> None:
+        """Look once and judge what was seen, unless a reload meanwhile made the check one of something else."""
+        run = await self.look(check, is_look=is_look)
+        now = self._setup.checks.get(check.name)
+        if now is not None and (now is check or (now.type, now.options) == (check.type, check.options)):
+            self.take(run)
 
     async def look(self, check: Check, *, is_look: bool = False) -> Run:
         """Look once, within the check's timeout."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from daemon.errors import StoreError
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
 from daemon.model.remediation import Attempt
@@ -141,10 +142,13 @@ class Table(Generic[R]):
         return values
 
     def decode(self, values: Sequence[Any], origins: Origins) -> R:
-        """A row of its columns; fields that are not kept have their defaults."""
+        """A row of its columns; fields that are not kept have their defaults. Raises StoreError."""
         left = iter(values)
         found: Any = self.row  # its keywords are the fields above
-        row: R = found(**{it.name: it.read(left, origins) for it in self._fields})
+        try:
+            row: R = found(**{it.name: it.read(left, origins) for it in self._fields})
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"a row of {self.name} is damaged, or of a later heald: {error}") from error
         return row
 
 

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from daemon.errors import StoreError, StoreRefusedError
 from daemon.model.incident import Hold
@@ -252,7 +252,21 @@ class Writer:
         database = self._database
         if database is None:
             raise StoreError(self.why or "the store is closed")
-        return self._translated(lambda: query(database))
+        found, fault = self._translated(lambda: self._asked(query, database))
+        if fault is not None:
+            raise fault
+        return cast("T", found)
+
+    def _asked(self, query: Callable[[Database], T], database: Database) -> tuple[T | None, StoreError | None]:
+        """The answer, or what is wrong with one of its rows: no reason to write none any more."""
+        try:
+            return query(database), None
+        except StoreError as error:
+            return None, StoreError(f"{self._path}: {error}; to begin anew, stop heald and move the file aside")
+        except sqlite3.OperationalError as error:
+            if hasattr(error, "sqlite_errorname"):
+                raise
+            return None, StoreError(of_sqlite(error, self._path))  # the module's own complaint: a text is no UTF-8
 
     # ---- closing ------------------------------------------------------------------------------------------------
 

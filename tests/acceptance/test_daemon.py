@@ -136,12 +136,14 @@ def test_sighup_reloads(tmp_path: Path) -> None:
 
 
 def test_a_reload_in_the_middle_of_an_attempt_lets_it_finish(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path, rules(tmp_path, takes=1.0)) as daemon:
+    text = rules(tmp_path).replace("sleep 0.0", f"until test -e {tmp_path}/go; do sleep 0.05; done")
+    with DaemonProcess(tmp_path, text) as daemon:
         wait_until(lambda: daemon.status()["checks"][0]["state"] == "up")
         (tmp_path / "well").unlink()
         wait_until(lambda: did(tmp_path) == 1)
-        daemon.rules.write_text(daemon.rules.read_text().split("rules:\n")[0])  # the rule is removed
+        daemon.rules.write_text(text.split("rules:\n")[0])  # the rule is removed
         assert daemon.ask("reload").returncode == 0
+        (tmp_path / "go").touch()
         wait_until(lambda: daemon.incidents()[0]["attempts"][0]["state"] == "succeeded")
         assert daemon.incidents()[0]["state"] == "withdrawn"
 

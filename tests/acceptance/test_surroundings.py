@@ -1,8 +1,10 @@
 """Faults of heald's own surroundings, on a real daemon: files, sockets, ports, clocks, signals, plug-ins."""
 
+import contextlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +19,14 @@ from tests.acceptance.test_daemon import can_mount, did, metrics, rules  # noqa:
 READ_ONLY = """
 import os, subprocess, sys
 subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4M", "tmpfs", sys.argv[1]], check=True)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+FROZEN = """
+import os, subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[1]], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", sys.argv[1]], check=True)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -53,6 +63,26 @@ def test_a_state_directory_that_is_read_only_at_start_is_no_reason_not_to_watch(
         assert daemon.stop() == 0
     finally:
         daemon.__exit__()
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_state_directory_that_became_read_only_after_a_crash_is_no_reason_not_to_watch(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+        daemon.kill()  # its socket stays
+        command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", FROZEN, daemon.state]
+        command += [Path(sys.executable).parent / "heald", "run", "--config", daemon.rules, "--state-dir", daemon.state]
+        with daemon.log.open("ab") as log:
+            daemon.process = subprocess.Popen([*command, "--listen", "127.0.0.1:0"], stdout=log, stderr=log)
+        wait_until(lambda: daemon.lines("control_socket"), what=daemon.text())
+        assert "of a dead heald: Read-only file system" in daemon.lines("control_socket")[0]["message"]
+        (tmp_path / "well").unlink()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())
+        assert daemon.lines("held")[0]["reason"] == "store_unavailable"
+        inside = ["nsenter", "-m", "-t", str(daemon.process.pid), "mount", "-o", "remount,bind,rw", str(daemon.state)]
+        subprocess.run(inside, check=True)
+        wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+        assert daemon.status()["ready"] is None
+        assert daemon.stop() == 0
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
@@ -112,6 +142,26 @@ def test_a_state_directory_that_was_removed_is_said_and_holds_all_acting(tmp_pat
         assert daemon.stop() == 0
         daemon.start().ready()  # begins anew, as it said
         wait_until(lambda: did(tmp_path) == 1, what=daemon.text())
+
+
+def test_a_record_that_cannot_be_understood_is_said_once_and_holds_all_acting(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, rules(tmp_path).replace("for: 0s", "for: 2s")) as daemon:
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1 and daemon.incidents()[0]["state"] == "resolved")
+        assert daemon.stop() == 0
+        with contextlib.closing(sqlite3.connect(daemon.state / "heald.db")) as database, database:
+            database.execute("UPDATE attempts SET state = 'of a later heald'")
+        (tmp_path / "well").unlink()
+        daemon.start()
+        wait_until(lambda: daemon.lines("held"), what=daemon.text())  # it watches, and time counts
+        (held,) = daemon.lines("held")
+        assert held["reason"] == "store_unavailable"
+        assert "'of a later heald' is not a valid AttemptState" in held["message"]
+        assert len(daemon.lines("store_unreadable")) == 1
+        assert daemon.lines("store_readable") == []
+        assert did(tmp_path) == 1
+        assert daemon.stop() == 0
 
 
 def test_a_reload_onto_a_port_that_is_taken_is_refused_as_a_whole(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import getpass
+import os
+import resource
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -189,6 +191,19 @@ async def test_a_path_that_is_too_long_is_said(control: FakeControl, tmp_path: P
 async def test_a_folder_that_is_not_there_is_said(control: FakeControl, tmp_path: Path) -> None:
     with pytest.raises(ControlSocketError, match=r"No such file or directory"):
         await ControlServer(control, directory=tmp_path / "gone").start()
+
+
+async def test_a_host_that_has_no_more_descriptors_is_no_reason_to_end(control: FakeControl, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        with pytest.raises(ControlSocketError, match="Too many open files") as raised:
+            await ControlServer(control, directory=tmp_path).start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert raised.value.is_passing
 
 
 async def test_stopping_removes_our_socket_and_never_anothers(control: FakeControl, tmp_path: Path) -> None:

@@ -255,6 +255,26 @@ def test_a_manager_that_cannot_be_asked_ends_the_row_of_clear_looks(tmp_path: Pa
     in_a_shop(tmp_path, story)
 
 
+def test_a_ladder_that_starts_anew_during_a_second_look_begins_with_its_first_step(tmp_path: Path) -> None:
+    two = RULES.replace("tries: 3,", "tries: 1,").replace(
+        "timeout: 20s}]", "timeout: 20s}, {restart: {service: shop}}]"
+    )
+
+    async def story(shop: Shop) -> None:
+        async def look(_: int) -> Sequence[Reading]:
+            ladder = next(iter(shop.assembly.board.ladders.values()), None)
+            if shop.went == 1 and ladder is not None and ladder.attempt is None:  # free for its second step
+                shop.assembly.retry((await shop.incident()).id)
+            return DOWN
+
+        shop.look = look
+        await shop.live(30)
+        first, second, *_ = await shop.attempts()
+        assert first.step == second.step
+
+    in_a_shop(tmp_path, story, two)
+
+
 def test_a_claim_that_cannot_be_written_is_taken_back_without_spending_a_try(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         file, away = shop.state / "heald.db", shop.state / "away"

@@ -179,6 +179,34 @@ async def test_a_claim_that_failed_is_not_there_after_recovery_either(tmp_path: 
 # ---- taken, damaged, gone, newer --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("state = 'strange'", "a row of attempts is damaged, or of a later heald: 'strange' is not a valid"),
+        ("details = '{'", "a row of attempts is damaged, or of a later heald: Expecting"),
+        ("summary = CAST(x'ff41' AS TEXT)", "Could not decode to UTF-8 column 'summary'"),
+    ],
+)
+async def test_a_row_that_cannot_be_understood_lets_nothing_be_claimed(tmp_path: Path, damage: str, said: str) -> None:
+    store = await Store.open(tmp_path, HandClock())
+    await store.claim(attempt(1), [], free)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "heald.db")
+    connection.execute(f"UPDATE attempts SET {damage}")
+    connection.commit()
+    connection.close()
+    store = await Store.open(tmp_path, HandClock())
+    with pytest.raises(StoreError, match=said):
+        await store.remembered()
+    assert store.is_writable  # what happens is still recorded
+    await store.submit(incident())
+    with pytest.raises(StoreError):
+        await store.claim(attempt(2), [], free)
+    await store.close()
+    assert look_inside(tmp_path, "SELECT id FROM attempts") == [(attempt(1).id,)]
+    assert look_inside(tmp_path, "SELECT count(*) FROM incidents") == [(1,)]
+
+
 async def test_a_file_that_another_program_has_open_is_waited_for(tmp_path: Path) -> None:
     store = await Store.open(tmp_path, HandClock())
     await store.submit(incident())

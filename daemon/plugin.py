@@ -3,7 +3,8 @@
 A check is a module with `Options`, `SAMPLES` and `async def check(options, context)`; it may set `DISCOVERS = True`
 where it finds its subjects at run time, and offer `samples(options)` for samples that its options name.
 A remediation is a module with `Options`, `resource(options, target)` and `async def act(options, target, context)`; it
-may set `asks = True` or `harmless = True`, and offer `async def plan(options, target, context)`: what it would do.
+may set `asks = True` or `harmless = True`, and offer `async def plan(options, target, context)`: what it would do, as
+a sentence, or as a `Plan` with the facts that it rests on.
 A service manager is a module with `Options`, `resource(options, service, node)` and `async def start, stop, restart,
 status (options, context)`; it may offer `reload`, where its services can read their settings anew without a restart.
 A connection is a module with `Options`, `async def connect(options, context)`, which returns a client that runs share,
@@ -19,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from daemon.errors import CheckError, RemediationError, SickError, translate
 from daemon.model.check import Dimension, Reading, Sample, SampleSpec
-from daemon.model.remediation import Outcome
+from daemon.model.remediation import Outcome, Plan
 from daemon.model.service import Service, ServiceState, ServiceStatus
 from daemon.model.target import Target
 from daemon.model.units import format_duration, parse_duration, parse_percent, parse_size
@@ -40,6 +41,7 @@ __all__ = [
     "OptionsModel",
     "Outcome",
     "Percent",
+    "Plan",
     "Reading",
     "RemediationError",
     "Sample",

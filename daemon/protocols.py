@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from daemon.model.check import Reading, SampleSpec
 from daemon.model.moment import Stamp
-from daemon.model.remediation import Outcome
+from daemon.model.remediation import Outcome, Plan
 from daemon.model.service import Service, ServiceStatus
 from daemon.model.target import Target
 
@@ -187,8 +187,8 @@ class RemediationType(Protocol):
         """Do it. Raises RemediationError."""
         ...
 
-    def plan(self, options: Any, target: Target, context: ActContext) -> Awaitable[str]:
-        """What `act` would do, in a sentence with counts."""
+    def plan(self, options: Any, target: Target, context: ActContext) -> Awaitable[Plan]:
+        """What `act` would do, and the facts that it rests on."""
         ...
 
 

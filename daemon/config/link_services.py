@@ -63,6 +63,9 @@ def _service(linking: Linking, name: str, node: Node, path: str, linked: Service
         run_by=run_by,
         limit=tuple(keys.limit) if keys.limit is not None else None,
         runbook=keys.runbook,
+        min_healthy=float(keys.min_healthy.removesuffix("%")) if keys.min_healthy is not None else None,
+        min_healthy_percent=keys.min_healthy is not None and keys.min_healthy.endswith("%"),
+        conflicts=tuple(keys.conflicts),
         labels=keys.labels,
     )
     if read.wrong or (run_by_node is not None and run_by is None):

@@ -57,9 +57,6 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
     name, options_node = chosen
     kind = linking.types.remediations[name]
     options = linking.options(kind.options, options_node, join(path, name))
-    if kind.asks and read.model is not None and read.model.approval is False:
-        said = f"approval: false has no effect, as {name} always asks; leave it out"
-        linking.add(node.entries["approval"].key, join(path, "approval"), said)
     keys = read.good
     if keys is None or options is None:
         return None
@@ -72,7 +69,7 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         settle=keys.settle,
         verify=keys.verify,
         timeout=keys.timeout,
-        approval=bool(keys.approval),
+        approval=keys.approval,
         asks=kind.asks,
     )
 

@@ -10,6 +10,7 @@ from daemon.config.discover import discover_types
 from daemon.config.document import Document, Node, parse_document
 from daemon.config.link_checks import link_checks
 from daemon.config.link_connections import link_connections
+from daemon.config.link_maintenance import link_maintenance
 from daemon.config.link_rules import link_rules
 from daemon.config.link_services import link_services
 from daemon.config.linking import Linking
@@ -21,11 +22,11 @@ from daemon.config.setup import Setup, Types
 from daemon.config.validation import Reader
 from daemon.config.wording import found
 from daemon.model.masks import Masks
-from daemon.model.settings import Mode, Settings
+from daemon.model.settings import Mode, Settings, StormSettings
 
 VERSION = 1
 """The version of the file's format that is read."""
-_SECTIONS = ("settings", "connections", "services", "checks", "rules")
+_SECTIONS = ("settings", "connections", "services", "checks", "maintenance", "rules")
 
 __all__ = ["ConfigError", "load"]
 
@@ -86,6 +87,7 @@ def _link(document: Document, linking: Linking) -> Setup:
         checks=checks.checks,
         rules=rules,
         types=linking.types,
+        windows=link_maintenance(linking, root),
         connections=linking.connections.connections,
         secret_variables=frozenset(linking.reader.secrets.withheld),
         masks=Masks(linking.reader.secrets.guarded),
@@ -107,6 +109,8 @@ def _settings(linking: Linking, root: Node) -> Settings:
         mode=Mode(keys.mode),
         allow=frozenset(allowed),
         budget=tuple(keys.budget),
+        storm=StormSettings(share=keys.storm.share, quiet=keys.storm.quiet) if keys.storm else None,
+        conflicts=tuple(keys.conflicts),
         escalate_after=keys.escalate_after,
         startup_grace=keys.startup_grace,
         shutdown_grace=keys.shutdown_grace,

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from daemon.errors import CheckError, RemediationError
 from daemon.model.check import Reading, SampleSpec
-from daemon.model.remediation import Outcome
+from daemon.model.remediation import Outcome, Plan
 from daemon.model.service import Service, ServiceStatus
 from daemon.model.target import Target
 from daemon.protocols import ActContext, CheckContext, ServiceManager
@@ -59,13 +59,13 @@ class FoundRemediationType:
         running: Awaitable[Outcome] = self.module.act(options, target, context)
         return running
 
-    async def plan(self, options: Any, target: Target, context: ActContext) -> str:
-        """What `act` would do, in a sentence with counts; where the module does not offer it, what it would touch."""
+    async def plan(self, options: Any, target: Target, context: ActContext) -> Plan:
+        """What `act` would do; where the module does not offer it, what it would touch."""
         offered = getattr(self.module, "plan", None)
-        said: str = (
-            await offered(options, target, context) if offered else f"{self.name} {self.resource(options, target)}"
-        )
-        return said
+        if offered is None:
+            return Plan(summary=f"{self.name} {self.resource(options, target)}")
+        said: Plan | str = await offered(options, target, context)
+        return Plan(summary=said) if isinstance(said, str) else said
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

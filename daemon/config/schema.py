@@ -1,14 +1,17 @@
 """The keys of rules.yaml that are not a plug-in's, with their defaults (`docs/judgement.md`)."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
 from daemon.model.address import parse_address
 from daemon.model.rule import Limit
-from daemon.model.units import format_duration, parse_duration
-from daemon.plugin import Duration, OptionsModel, Size
+from daemon.model.units import format_duration, parse_duration, parse_percent
+from daemon.plugin import Duration, OptionsModel, Percent, Size
 
 _LONGEST = 10 * 365 * 86400.0  # seconds; a longer wait is a mistake, and no clock is that steady
 _SHORTEST_INTERVAL = 0.01  # seconds: the scheduler would do nothing else
@@ -82,6 +85,38 @@ def _condition(value: Any) -> Any:
     return value
 
 
+def _members(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return str(value)
+    if isinstance(value, str) and value.endswith("%") and 0 < parse_percent(value) <= 100:
+        return value
+    raise ValueError("this is no number of members; write 1 or more such as 2, or a share such as 51%")
+
+
+def _cron(value: str) -> str:
+    try:
+        CronSim(value, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise ValueError(f'{value!r} is no schedule: {error}; write five fields such as "0 3 * * SUN"') from error
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is no time zone that this host knows; write one such as Europe/Berlin") from error
+    return value
+
+
+def _conflict(value: str) -> str:
+    if not (value.startswith("/") or re.fullmatch(r"[\w@:.\\-]+\.(service|timer|target|mount|scope|slice)", value)):
+        raise ValueError(f"{value!r} is neither a file nor a unit; write /run/deploy.lock or deploy.service")
+    return value
+
+
+Conflicts = list[Annotated[str, AfterValidator(_conflict)]]
+"""Files by their absolute path, and systemd units."""
 Wait = Annotated[Duration, AfterValidator(_wait)]
 """A duration that may be 0s."""
 Interval = Annotated[Duration, AfterValidator(_wait), AfterValidator(_interval)]
@@ -108,12 +143,25 @@ class HistoryKeys(OptionsModel):
     size: Size = Field(default=256 * 2.0**20, ge=2.0**20, description="Most bytes of run history.")
 
 
+class StormKeys(OptionsModel):
+    """`settings.storm`."""
+
+    share: Percent = Field(gt=0, le=100, description="Share of the services without a sick upstream.")
+    quiet: Wait = Field(default=600.0, description="Time without a storm before acting again.")
+
+
 class SettingsKeys(OptionsModel):
     """`settings`."""
 
     mode: Literal["observe", "act"] = Field(default="observe", description="Whether heald may act at all.")
     allow: list[str] = Field(default=[], description="Remediations that may act; nothing else ever does.")
     budget: Limits = Field(default=[Limit(count=20, window=3600.0)], description="Limits of all remediations together.")
+    storm: StormKeys | None = Field(
+        default=None, description="Many sick at once is not many faults: then nothing is done. Off unless set."
+    )
+    conflicts: Conflicts = Field(
+        default=[], description="Files (absolute paths) and systemd units that hold all acting while they are there."
+    )
     self_test: list[str] = Field(
         default=[], description="Checks that tell whether it is heald itself that is cut off: acting is held meanwhile."
     )
@@ -134,7 +182,29 @@ class ServiceKeys(OptionsModel):
     run_by: Any = Field(default=None, description="Who runs it: one manager and its options.")
     limit: Limits | None = Field(default=None, description="Most attempts on it.")
     runbook: Url | None = Field(default=None, description="URL for people.")
+    min_healthy: Annotated[str, BeforeValidator(_members)] | None = Field(
+        default=None,
+        description="Members (subjects of its checks) that must stay healthy while one is acted on: 2, or 51%.",
+    )
+    conflicts: Conflicts = Field(
+        default=[], description="Files and systemd units that hold acting on it while they are there or at work."
+    )
     labels: Labels = Field(default={}, description="Free words for selection.")
+
+
+class MaintenanceKeys(OptionsModel):
+    """A maintenance window: what it covers is neither acted on nor told, and judged anew after."""
+
+    cron: Annotated[str, AfterValidator(_cron)] = Field(description='When it begins, as crontab has it: "0 3 * * SUN".')
+    lasts: Interval = Field(description="How long it is open.")
+    zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="Time zone in which cron is read, such as Europe/Berlin."
+    )
+    services: list[str] = Field(default=[], description="Services that it covers.")
+    checks: list[str] = Field(default=[], description="Checks that it covers.")
+    rules: list[str] = Field(default=[], description="Rules that it covers.")
+    labels: Labels = Field(default={}, description="Labels that what it covers has, all of them.")
+    all: bool = Field(default=False, description="Whether it covers everything.")
 
 
 class ConnectionKeys(OptionsModel):
@@ -204,4 +274,5 @@ class FileKeys(OptionsModel):
     connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
     services: Any = Field(default=None, description="What is kept alive, by name.")
     checks: Any = Field(default=None, description="What is looked at, by name.")
+    maintenance: Any = Field(default=None, description="Windows of planned work, by name.")
     rules: Any = Field(default=None, description="When something is wrong and what is done, by name.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from daemon.model.check import Check
 from daemon.model.connection import Connection
 from daemon.model.masks import Masks
+from daemon.model.order import Window
 from daemon.model.rule import Rule
 from daemon.model.service import Service
 from daemon.model.settings import Settings
@@ -37,5 +38,6 @@ class Setup:
     rules: tuple[Rule, ...]  # in the file's order
     types: Types
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()  # of maintenance
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options
     masks: Masks = field(default_factory=Masks)  # the values of all secrets of the file

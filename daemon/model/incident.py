@@ -6,6 +6,9 @@ from enum import StrEnum
 from daemon.model.moment import Stamp
 from daemon.model.rule import Severity
 
+OWN = "heald:"
+"""How the names of heald's own rules begin; none of a file can have such a name."""
+
 
 class IncidentState(StrEnum):
     """The lifecycle of rule x check x subject; the last three close an incident."""
@@ -34,14 +37,20 @@ class HoldReason(StrEnum):
     CLOCK_JUMPED = "clock_jumped"
     STALE_READING = "stale_reading"
     SELF_TEST = "self_test"
+    MAINTENANCE = "maintenance"
+    SILENCED = "silenced"
+    STOPPED_BY_OPERATOR = "stopped_by_operator"
     FLAPPING = "flapping"
     UPSTREAM = "upstream"
+    STORM = "storm"
+    MIN_HEALTHY = "min_healthy"
     RESOURCE_BUSY = "resource_busy"
     SETTLING = "settling"
     COOLDOWN = "cooldown"
     LIMIT_RULE = "limit_rule"
     LIMIT_RESOURCE = "limit_resource"
     BUDGET = "budget"
+    CONFLICT = "conflict"
     MODE = "mode"
     NOT_ALLOWED = "not_allowed"
     APPROVAL = "approval"

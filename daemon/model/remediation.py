@@ -15,6 +15,14 @@ class Outcome:
     details: Mapping[str, object] = field(default_factory=dict)  # JSON values: exit code, stderr, counts
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a remediation would do."""
+
+    summary: str  # a sentence with counts, as an infinitive: "restart service web (systemd:web.service@node), ..."
+    facts: Mapping[str, object] = field(default_factory=dict)  # JSON values that it rests on: an approval is for these
+
+
 class AttemptState(StrEnum):
     """Where an attempt's effect stands."""
 

@@ -57,8 +57,13 @@ class Step:
     settle: float = 10.0  # seconds after the effect in which runs judge nothing
     verify: float = 60.0  # seconds after settle by which it must be clear
     timeout: float = 120.0  # seconds the effect may take
-    approval: bool = False  # a person must agree first
-    asks: bool = False  # the plug-in itself asks for approval
+    approval: bool | None = None  # a person must agree first; None: if the plug-in asks
+    asks: bool = False  # the plug-in itself asks for approval, unless the operator waives it by name
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person must agree to each attempt."""
+        return self.asks if self.approval is None else self.approval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ class ServiceStatus:
 
     state: ServiceState
     detail: str  # the manager's own word for it, e.g. BACKOFF
+    by_operator: bool = False  # a person stopped it, as far as the manager can tell: it is to be left alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,4 +43,7 @@ class Service:
     run_by: RunBy | None = None
     limit: tuple[Limit, ...] | None = None  # most attempts on its resource; None: the default
     runbook: str | None = None  # URL for people
+    min_healthy: float | None = None  # members that must stay healthy while one is acted on; None: it has no members
+    min_healthy_percent: bool = False  # whether that is a share of the members
+    conflicts: tuple[str, ...] = ()  # files or units that hold acting on it
     labels: Mapping[str, str] = field(default_factory=dict)

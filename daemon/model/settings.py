@@ -14,6 +14,14 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StormSettings:
+    """When many sick services are a storm."""
+
+    share: float  # percent of the services without a sick upstream
+    quiet: float = 600.0  # seconds without a storm before acting again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """`settings:` of the file, defaults filled in; durations are seconds."""
 
@@ -21,6 +29,8 @@ class Settings:
     allow: frozenset[str] = frozenset()  # remediations that may act; nothing else ever does
     budget: tuple[Limit, ...] = (Limit(count=20, window=3600.0),)  # all remediations together
     self_test: tuple[str, ...] = ()  # checks that tell whether it is heald itself that is cut off
+    storm: StormSettings | None = None  # None: off
+    conflicts: tuple[str, ...] = ()  # files or units that hold all acting while they are there or at work
     escalate_after: float = 600.0  # held longer than this: people are told
     startup_grace: float = 60.0  # no acting so soon after start; 0 switches it off, the boot grace too
     shutdown_grace: float = 20.0  # how long running attempts may take to end when heald stops

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.model.approval import Approval
 from daemon.model.incident import HoldReason, Incident, IncidentState
 from daemon.model.moment import Stamp
+from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Verdict
 
@@ -82,3 +84,5 @@ class Remembered:
     tracks: tuple[Track, ...]  # those not INACTIVE, and those with a count_of memory
     ladders: tuple[Ladder, ...]
     attempts: tuple[Attempt, ...]  # every one that a limit could still count, oldest first
+    orders: tuple[Order, ...] = ()  # those that nobody ended; time may have
+    approvals: tuple[Approval, ...] = ()  # those of which something can still come

@@ -6,30 +6,34 @@ from pathlib import Path
 from typing import Any, Never
 
 from daemon.config.setup import Setup
-from daemon.engine.counting import steady_of, used
 from daemon.engine.observations import Observations
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.metrics import Metrics, Sources
-from daemon.model.check import Check, Reading, Run
-from daemon.model.moment import Stamp
+from daemon.model.check import Check, Reading
+from daemon.model.incident import Incident
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
-from daemon.model.track import HistoryRow, Remembered
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.approvals import Approvals
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.connections import Connections
 from daemon.runtime.executor import Executor
+from daemon.runtime.flaps import Flaps
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds
 from daemon.runtime.janitor import Janitor
+from daemon.runtime.orders import Orders
 from daemon.runtime.pipeline import Pipeline
+from daemon.runtime.recall import Recalled, left_of_limits, put_back, recall
 from daemon.runtime.runs import Runs
 from daemon.runtime.scheduler import Scheduler
+from daemon.runtime.situation import Situation, scope_of
+from daemon.runtime.storm import Storm
 from daemon.store.store import Store
 
 
@@ -79,8 +83,33 @@ class Assembly:
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
         around = self.circumstances
         health, holds = Health(bindings, board), Holds(board, clock, metrics)
+        self.orders = Orders(bindings, board, clock)
+        self.storm = Storm(bindings, board=board, health=health, clock=clock)
+        self.approvals = Approvals(bindings, board, clock)
+        flaps = Flaps()
+        situation = Situation(
+            bindings,
+            board=board,
+            health=health,
+            orders=self.orders,
+            storm=self.storm,
+            flaps=flaps,
+            approvals=self.approvals,
+            circumstances=around,
+            clock=clock,
+        )
+        holds.is_quiet = self._is_quiet
         self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
-        self.healing = Healing(bindings, board=board, health=health, holds=holds, circumstances=around, clock=clock)
+        self.healing = Healing(
+            bindings,
+            board=board,
+            health=health,
+            holds=holds,
+            situation=situation,
+            approvals=self.approvals,
+            orders=self.orders,
+            clock=clock,
+        )
         self.pipeline = Pipeline(
             bindings,
             board=board,
@@ -88,10 +117,21 @@ class Assembly:
             circumstances=around,
             health=health,
             healing=self.healing,
+            orders=self.orders,
+            situation=situation,
+            flaps=flaps,
             aftercare=self.aftercare,
             clock=clock,
             metrics=metrics,
         )
+
+    def _is_quiet(self, incident: Incident) -> bool:
+        """Whether people want to be left in peace about an incident."""
+        check = self.setup.checks.get(incident.check)
+        if check is None:
+            return False
+        scope = scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
+        return self.orders.is_quiet(scope)
 
     def _wire_carriers(self) -> None:
         """What waits for checks, remediations and the store."""
@@ -111,6 +151,7 @@ class Assembly:
             bindings,
             board=board,
             healing=self.healing,
+            approvals=self.approvals,
             aftercare=self.aftercare,
             runs=self.runs,
             store=store,
@@ -124,7 +165,7 @@ class Assembly:
             circumstances=self.circumstances,
             store=store,
             clock=clock,
-            flush=self.runs.flush,
+            flush=self._tick,
         )
 
     # ---- start, reload, stop ------------------------------------------------------------------------------------
@@ -133,34 +174,23 @@ class Assembly:
         """Go on where the last daemon ended; false if the store cannot be read, and nothing may be done."""
         bindings = self._bindings
         try:
-            remembered, history = await self._recall()
+            recalled = await self._recall()
         except StoreError as error:
             self._unread = str(error)
             log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")
             return False
-        now = self._clock.stamp()
-        self.board.restore(remembered)
-        for incident in self.board.incidents.values():
-            for binding in bindings.by_check.get(incident.check, ()):
-                if binding.rule.name == incident.rule:
-                    resource = bindings.ladder_resource(binding, incident.subject)
-                    if resource is not None:
-                        self.board.ladder_of[incident.id] = (incident.rule, resource)
-        for row in (row for rows in history.values() for row in rows):
-            self.observations.record(_as_run(row, now))
+        put_back(recalled, self.board, self.observations, bindings, self._clock.stamp())
         if self.setup.settings.mode is Mode.ACT:
             self.healing.forget_would(allowed=self.setup.settings.allow)
         self.pipeline.withdraw_missing()
+        self.storm.resume()
         self.aftercare.resume()
         self.runs.remembers = True
         self.runs.flush()
         return True
 
-    async def _recall(self) -> tuple[Remembered, dict[str, list[HistoryRow]]]:
-        """All that an earlier daemon left. Raises StoreError."""
-        keep = {name: seconds for name, seconds in self.observations.kept().items() if seconds > 0}
-        remembered = await self.store.remembered(longest=self._bindings.longest_window)
-        return remembered, await self.store.history(keep) if keep else {}
+    async def _recall(self) -> Recalled:
+        return await recall(self.store, self.observations, longest=self._bindings.longest_window)
 
     async def could_restore(self) -> bool:
         """Whether the store, which could not be read at the start, can be now."""
@@ -179,12 +209,21 @@ class Assembly:
         self.setup, self._bindings = setup, bindings
         self.connections.replace(setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)
+        for part in (self.orders, self.storm, self.approvals):
+            part.replace(bindings)
         self.pipeline.replace(bindings)
         self.executor.replace(bindings)
         self.janitor.replace(bindings)
         self.runs.replace(setup)
         self.scheduler.concurrency = setup.settings.concurrency
         self.scheduler.replace(setup.checks)
+        self.runs.flush()
+
+    def _tick(self) -> None:
+        """What time alone brings."""
+        self.orders.expire()
+        self.approvals.sweep()
+        self.storm.tick()
         self.runs.flush()
 
     async def run(self) -> Never:
@@ -240,16 +279,8 @@ class Assembly:
         return [(name, reading) for name, run in newest if run.error is None for reading in run.readings]
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
-        """What each limit still permits: of all together, and of each resource that a service's manager runs."""
-        now = self._clock.stamp()
-        real = [attempt for attempt in self.board.attempts.values() if not attempt.would and not attempt.void]
-        rows = [("all", limit, max(0, limit.count - used(real, limit, now))) for limit in self.setup.settings.budget]
-        resources = {manager.resource for manager in self.setup.managers.values()} | {it.resource for it in real}
-        for resource in sorted(resources):
-            mine = [attempt for attempt in real if attempt.resource == resource]
-            limits = self._bindings.limit_of(resource)
-            rows += [(resource, limit, max(0, limit.count - used(mine, limit, now))) for limit in limits]
-        return rows
+        """What each limit still permits."""
+        return left_of_limits(self._bindings, self.board, self._clock.stamp())
 
     def retry(self, incident_id: str) -> str:
         """Start an incident's ladder anew. Raises LookupError."""
@@ -269,10 +300,3 @@ async def _standing(work: Coroutine[Any, Any, Never]) -> None:
     """A standing task may not return, even cleanly (law 11)."""
     await work
     raise RuntimeError("a standing task ended")
-
-
-def _as_run(row: HistoryRow, now: Stamp) -> Run:
-    """A row of history as the run that it was, on this boot's steady axis."""
-    at = steady_of(row.at, now)
-    readings = (Reading(subject=row.subject, samples=row.samples),) if row.ok else ()
-    return Run(check=row.check, began=at, ended=at, readings=readings, error=None if row.ok else row.error)

@@ -122,6 +122,11 @@ class Bindings:
         limits += [limit for service in self.setup.services.values() for limit in service.limit or ()]
         return max(limit.window for limit in limits)
 
+    def conflicts(self, service: str | None) -> tuple[str, ...]:
+        """Files and units that hold acting on a service while they are there or at work."""
+        own = self.setup.services.get(service or "")
+        return self.setup.settings.conflicts + (own.conflicts if own else ())
+
     def root_settle(self, service: str) -> float:
         """The longest settle of the steps on a service, by default 10 s: what its dependants wait at least."""
         steps = [

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from daemon.engine.counting import age, counts_still
 from daemon.engine.verification import Watch
+from daemon.model.approval import Approval
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
+from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Rule
 from daemon.model.track import HoldRecord, Ladder, Remembered, Track
@@ -15,7 +17,7 @@ TrackKey = tuple[str, str, str]
 """rule, check, subject"""
 LadderKey = tuple[str, str]
 """rule, resource of its first step"""
-Row = Incident | Transition | HoldRecord | Attempt | Ladder | Track
+Row = Incident | Transition | HoldRecord | Attempt | Ladder | Track | Order | Approval
 
 
 class Board:
@@ -28,6 +30,8 @@ class Board:
         self.resolved: dict[str, Incident] = {}  # at start only: closed ones that an attempt may be verified for
         self.attempts: dict[str, Attempt] = {}  # every one that a limit could still count
         self.watches: dict[str, Watch] = {}  # attempts under way, by id
+        self.orders: dict[str, Order] = {}  # standing orders that nobody ended, oldest first
+        self.approvals: dict[str, Approval] = {}  # those of which something can still come
         self.ladder_of: dict[str, LadderKey] = {}  # by open incident
         self.subjects: dict[tuple[str, str], set[str]] = {}  # by rule and check: subjects with a track
         self._rows: list[Row] = []
@@ -38,6 +42,8 @@ class Board:
         self.incidents = {incident.id: incident for incident in remembered.incidents if incident.closed is None}
         self.resolved = {it.id: it for it in remembered.incidents if it.state is IncidentState.RESOLVED}
         self.attempts = {attempt.id: attempt for attempt in remembered.attempts}
+        self.orders = {order.id: order for order in remembered.orders}
+        self.approvals = {approval.id: approval for approval in remembered.approvals}
         self.ladders = {(ladder.rule, ladder.resource): ladder for ladder in remembered.ladders}
         for track in remembered.tracks:
             known = track.incident is None or track.incident in self.incidents
@@ -51,7 +57,8 @@ class Board:
 
     def everything(self) -> list[Row]:
         """All that is known now, as rows: for a store that begins anew while heald runs."""
-        return [*self.incidents.values(), *self.attempts.values(), *self.ladders.values(), *self.tracks.values()]
+        judged: list[Row] = [*self.incidents.values(), *self.ladders.values(), *self.tracks.values()]
+        return [*judged, *self.attempts.values(), *self.orders.values(), *self.approvals.values()]
 
     def note(self, row: Transition | HoldRecord) -> None:
         """Record what only happens."""
@@ -98,6 +105,22 @@ class Board:
             self.incidents.pop(incident.id, None)
             self.ladder_of.pop(incident.id, None)
         self._rows.append(incident)
+
+    def put_order(self, order: Order) -> None:
+        """Keep a standing order; an ended one leaves memory."""
+        if order.ended is None:
+            self.orders[order.id] = order
+        else:
+            self.orders.pop(order.id, None)
+        self._rows.append(order)
+
+    def put_approval(self, approval: Approval) -> None:
+        """Keep an approval; one of which nothing can come any more leaves memory."""
+        if approval.state.is_open:
+            self.approvals[approval.id] = approval
+        else:
+            self.approvals.pop(approval.id, None)
+        self._rows.append(approval)
 
     def put_attempt(self, attempt: Attempt) -> None:
         """Keep an attempt; its watch sees the same."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 from daemon.engine import ladder as ladders
 from daemon.engine.guards import Facts, Proposal, over_limit
 from daemon.engine.verification import Watch, settling
+from daemon.model.approval import Approval
 from daemon.model.incident import Hold
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
+from daemon.runtime.approvals import Approvals
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.holds import Holds, key_of
@@ -18,10 +20,12 @@ from daemon.runtime.holds import Holds, key_of
 class Claims:
     """Attempts as they are claimed."""
 
-    def __init__(self, bindings: Bindings, *, board: Board, holds: Holds, clock: Clock) -> None:
+    def __init__(self, bindings: Bindings, *, board: Board, holds: Holds, approvals: Approvals, clock: Clock) -> None:
         self._bindings = bindings
         self._board = board
         self._holds = holds
+        self._approvals = approvals
+        self._used: dict[str, Approval] = {}  # by attempt: the approval it was claimed on, until the claim is committed
         self._clock = clock
 
     def replace(self, bindings: Bindings) -> None:
@@ -38,6 +42,9 @@ class Claims:
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
         board.watches[attempt.id] = settling(watch, attempt.claimed.boottime) if proposal.would else watch
         board.put_attempt(attempt)
+        self._used = {it: given for it, given in self._used.items() if it in board.watches}
+        if (approval := self._approvals.use(proposal)) is not None:
+            self._used[attempt.id] = approval
         board.put_ladder(
             ladders.claimed(proposal.ladder, proposal.rule, proposal.index, attempt.id, would=proposal.would)
         )
@@ -78,6 +85,8 @@ class Claims:
         board, key = self._board, key_of(proposal)
         board.watches.pop(attempt.id, None)
         board.attempts.pop(attempt.id, None)
+        if (approval := self._used.pop(attempt.id, None)) is not None:
+            self._approvals.give_back(approval)
         before, ladder = proposal.ladder, board.ladders.get(key)
         if ladder is not None and ladder.attempt == attempt.id:
             board.put_ladder(

@@ -191,3 +191,11 @@ def coroutine_of(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
         return await awaitable
 
     return awaited()
+
+
+async def driven(work: Awaitable[Any], clock: Clock, *, within: float, grace: float) -> Drive:
+    """Run what a plug-in does for at most `within` seconds and `grace` to clean up. Raises what it raises."""
+    drive, began = Drive(coroutine_of(work), clock), clock.steady()
+    if not drive.step(began):
+        await drive.rest(within - (drive.ended - began), grace)
+    return drive

@@ -1,7 +1,7 @@
 """Carries proposals out: second look, claim, effect. The only place that waits for them."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any, Never
 
 from daemon.engine.guards import Proposal
@@ -9,24 +9,23 @@ from daemon.errors import CheckError, RemediationError, SickError, StoreError
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import Hold, HoldReason
-from daemon.model.remediation import Attempt, AttemptState, Outcome
-from daemon.model.service import ServiceState, ServiceStatus
+from daemon.model.remediation import Attempt, AttemptState, Outcome, Plan
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.approvals import Approvals
+from daemon.runtime.asking import ASK_GRACE, Asking
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.connections import Connections
-from daemon.runtime.drive import Drive, coroutine_of
+from daemon.runtime.drive import Drive, driven
 from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
-from daemon.runtime.toolbox import ActToolbox, Toolbox
+from daemon.runtime.toolbox import ActToolbox
 from daemon.store.store import Store
 
 BEGIN_WITHIN = 5.0  # seconds after its claim by which an effect begins, or never (docs/judgement.md, ladder)
-ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
 ASK_PLAN = 10.0  # seconds a remediation may take to say what it would do
-_ASK_GRACE = 1.0  # seconds who was asked for too long may take to end
 _CANCEL_GRACE = 5.0  # seconds a cancelled remediation may take to end; then it is closed by force
 
 
@@ -39,6 +38,7 @@ class Executor:
         *,
         board: Board,
         healing: Healing,
+        approvals: Approvals,
         aftercare: Aftercare,
         runs: Runs,
         store: Store,
@@ -49,12 +49,14 @@ class Executor:
         self._bindings = bindings
         self._board = board
         self._healing = healing
+        self._approvals = approvals
         self._aftercare = aftercare
         self._runs = runs
         self._store = store
         self._clock = clock
         self._node = node
         self._connections = connections
+        self._asking = Asking(board=board, connections=connections, clock=clock, node=node)
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)  # for second looks
 
@@ -72,10 +74,26 @@ class Executor:
                 await asyncio.sleep(0)  # runs that end at this very instant propose too
                 for proposal in self._healing.drain():
                     if self._healing.weigh(proposal):
-                        task = group.create_task(self._heal(proposal, self._bindings))
-                        self._tasks.add(task)
-                        task.add_done_callback(self._tasks.discard)
+                        self._begin(group, self._heal(proposal, self._bindings))
+                self._ask_people(group)
                 self._runs.flush()
+
+    def _begin(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        task = group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ask_people(self, group: asyncio.TaskGroup) -> None:
+        asking, self._healing.to_ask = self._healing.to_ask, {}
+        for proposal in asking.values():
+            self._begin(group, self._ask(proposal, self._bindings))
+
+    async def _ask(self, proposal: Proposal, bindings: Bindings) -> None:
+        """Ask people for an attempt as it is planned now."""
+        plan = await self._ask_plan(proposal, bindings)
+        if self._approvals.of(proposal) is None and proposal.incident in self._board.incidents:
+            self._approvals.ask(proposal, plan)
+        self._runs.flush()
 
     async def drain(self, grace: float) -> None:
         """Let what is under way end within `grace` seconds, then cancel it: its attempts will be found lost."""
@@ -90,14 +108,16 @@ class Executor:
 
     async def _heal(self, proposal: Proposal, bindings: Bindings) -> None:
         await self._look_again(proposal, bindings)
-        manager = await self._ask_manager(proposal, bindings)
-        attempt = self._healing.after_look(proposal, manager=manager)
+        found = await self._asking.ask(proposal, bindings)
+        if proposal.step.needs_approval and not proposal.would:
+            self._approvals.fits(proposal, await self._ask_plan(proposal, bindings))
+        attempt = self._healing.after_look(proposal, found=found)
         if attempt is None:
             self._runs.flush()
         elif attempt.would:
             self._aftercare.would(attempt)
             self._runs.flush()
-            self._aftercare.planned(attempt.id, await self._ask_plan(proposal, attempt, bindings))
+            self._aftercare.planned(attempt.id, (await self._ask_plan(proposal, bindings)).summary)
             self._runs.flush()
         elif await self._claim(proposal, attempt):
             await self._effect(proposal, attempt, bindings)
@@ -115,37 +135,6 @@ class Executor:
         """Look and judge at once: a regular run that ends later must be judged later too."""
         async with self._places:
             await self._runs.look_and_judge(check, is_look=True)
-
-    async def _ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
-        """Hold while the resource's own manager is acting on it, or cannot be asked."""
-        managers = bindings.setup.managers.values()
-        manager = next((it for it in managers if it.resource == proposal.resource), None)
-        if manager is None:
-            return None
-        context = Toolbox(
-            node=self._node,
-            clock=self._clock,
-            timeout=ASK_MANAGER,
-            connections=self._connections,
-            withhold=bindings.setup.secret_variables,
-        )
-        try:
-            drive = await self._drive(manager.status(context), ASK_MANAGER, _ASK_GRACE)
-            if drive.is_late:
-                raise CheckError(f"it did not say within {ASK_MANAGER:.0f}s what {proposal.resource} is doing")
-            status = drive.value
-            if not isinstance(status, ServiceStatus):
-                raise TypeError(f"its status is {type(status).__name__}, not a ServiceStatus")
-        except (CheckError, SickError) as error:
-            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"{manager.kind} could not be asked: {error}")
-        except BaseException as error:  # a plug-in's bug blinds us for its own resource only
-            if is_ours(error):
-                raise
-            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"bug in manager {manager.kind}: {named(error)}")
-        if status.state is not ServiceState.BUSY:
-            return None
-        sentence = f"its own manager is acting on it: {manager.kind} says {status.detail}"
-        return Hold(reason=HoldReason.RESOURCE_BUSY, sentence=sentence)
 
     async def _claim(self, proposal: Proposal, attempt: Attempt) -> bool:
         """Commit the claim with everything that led to it; false if the store's own rows or its state forbid it."""
@@ -190,9 +179,14 @@ class Executor:
         """Run the remediation within its timeout, enforced from outside. Raises RemediationError."""
         kind = bindings.setup.types.remediations[attempt.remediation]
         target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
-        context = self._context(proposal, attempt, bindings)
+        context = self._context(proposal, attempt.id, attempt.timeout, bindings)
         try:
-            drive = await self._drive(kind.act(proposal.step.options, target, context), attempt.timeout, _CANCEL_GRACE)
+            drive = await driven(
+                kind.act(proposal.step.options, target, context),
+                self._clock,
+                within=attempt.timeout,
+                grace=_CANCEL_GRACE,
+            )
         except RemediationError:
             raise
         except (CheckError, SickError) as error:  # a connection, or a manager, that could not be asked
@@ -212,46 +206,43 @@ class Executor:
             raise RemediationError(sentence)
         return outcome
 
-    async def _ask_plan(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> str:
-        """What the remediation would have done, in its own words; why it cannot say, where it cannot."""
-        kind = bindings.setup.types.remediations[attempt.remediation]
+    async def _ask_plan(self, proposal: Proposal, bindings: Bindings) -> Plan:
+        """What the remediation would do, in its own words; why it cannot say, where it cannot."""
+        name = proposal.step.remediation
+        kind = bindings.setup.types.remediations[name]
         target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
-        context = self._context(proposal, attempt, bindings)
+        context = self._context(proposal, "", ASK_PLAN, bindings)
         try:
-            drive = await self._drive(kind.plan(proposal.step.options, target, context), ASK_PLAN, _ASK_GRACE)
+            drive = await driven(
+                kind.plan(proposal.step.options, target, context), self._clock, within=ASK_PLAN, grace=ASK_GRACE
+            )
         except (CheckError, SickError, RemediationError) as error:
-            return f"its plan is not known: {words_of(error)}"
+            return Plan(summary=f"its plan is not known: {words_of(error)}")
         except BaseException as error:  # a plug-in's bug costs its own plan only
             if is_ours(error):
                 raise
-            return f"its plan is not known: bug in remediation {attempt.remediation}: {named(error)}"
+            return Plan(summary=f"its plan is not known: bug in remediation {name}: {named(error)}")
         if drive.is_late:
-            return f"its plan is not known: it did not say within {ASK_PLAN:.0f}s"
-        if not isinstance(drive.value, str):
+            return Plan(summary=f"its plan is not known: it did not say within {ASK_PLAN:.0f}s")
+        if not isinstance(drive.value, Plan):
             sentence = f"its plan is {type(drive.value).__name__}, not a sentence"
-            return f"its plan is not known: bug in remediation {attempt.remediation}: {sentence}"
-        return in_bounds(bindings.setup.masks.text(drive.value))
+            return Plan(summary=f"its plan is not known: bug in remediation {name}: {sentence}")
+        masks = bindings.setup.masks
+        return Plan(summary=in_bounds(masks.text(drive.value.summary)), facts=masks.values(drive.value.facts))
 
-    def _context(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> ActToolbox:
+    def _context(self, proposal: Proposal, attempt: str, timeout: float, bindings: Bindings) -> ActToolbox:
         incident = self._board.incidents.get(proposal.incident)
         return ActToolbox(
             node=self._node,
             clock=self._clock,
-            timeout=attempt.timeout,
+            timeout=timeout,
             connections=self._connections,
             withhold=bindings.setup.secret_variables,
             incident=proposal.incident,
-            rule=attempt.rule,
+            rule=proposal.rule.name,
             because=incident.because if incident else "",
-            attempt=attempt.id,
+            attempt=attempt,
         )
-
-    async def _drive(self, work: Awaitable[Any], within: float, grace: float) -> Drive:
-        """Run what a plug-in does for at most `within` seconds and `grace` to clean up. Raises what it raises."""
-        drive, began = Drive(coroutine_of(work), self._clock), self._clock.steady()
-        if not drive.step(began):
-            await drive.rest(within - (drive.ended - began), grace)
-        return drive
 
 
 def _masked(outcome: Outcome, bindings: Bindings) -> Outcome:

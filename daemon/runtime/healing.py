@@ -14,12 +14,14 @@ from daemon.model.rule import Verdict
 from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
+from daemon.runtime.approvals import Approvals
 from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board, LadderKey, TrackKey
-from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.claims import Claims
 from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds, key_of
+from daemon.runtime.orders import Orders
+from daemon.runtime.situation import NOTHING, Found, Situation
 
 
 class Healing:
@@ -32,15 +34,19 @@ class Healing:
         board: Board,
         health: Health,
         holds: Holds,
-        circumstances: Circumstances,
+        situation: Situation,
+        approvals: Approvals,
+        orders: Orders,
         clock: Clock,
     ) -> None:
         self._bindings = bindings
         self._board = board
         self._health = health
         self._holds = holds
-        self.claims = Claims(bindings, board=board, holds=holds, clock=clock)
-        self._circumstances = circumstances
+        self.claims = Claims(bindings, board=board, holds=holds, approvals=approvals, clock=clock)
+        self.to_ask: dict[LadderKey, Proposal] = {}  # those for which people must be asked
+        self._situation = situation
+        self._orders = orders
         self._clock = clock
         self._queue: dict[LadderKey, Proposal] = {}
         self._reserved: dict[tuple[str, bool], LadderKey] = {}  # resources (and: only would be) in their second look
@@ -52,7 +58,9 @@ class Healing:
         went_to_act = bindings.setup.settings.mode is Mode.ACT and self._bindings.setup.settings.mode is not Mode.ACT
         self._bindings = bindings
         self.claims.replace(bindings)
+        self._situation.replace(bindings)
         self._queue.clear()
+        self.to_ask.clear()
         if went_to_act:
             self.forget_would()
             for key in list(self._board.ladders):
@@ -144,12 +152,15 @@ class Healing:
             run_began=run.began,
             run_ended=run.ended,
             limit=self._bindings.limit_of(resource),
+            scope=self._situation.scope(binding, track.subject),
             would=settings.mode is not Mode.ACT or step.remediation not in settings.allow,
         )
 
     def _may_be_told(self, binding: Binding, track: Track) -> bool:
-        """Whether a muted incident goes to the guards: while its upstream is sick, or once `for` counted anew."""
+        """Whether a muted incident goes to the guards: while what muted it holds, or once `for` counted anew."""
         if self._health.sick_upstream(binding.check.service) is not None:
+            return True
+        if self._orders.maintenance(self._situation.scope(binding, track.subject)) is not None:
             return True
         root, _ = self._health.upstream_well_since(binding.check.service)
         roots = (root,) if root else binding.upstream  # after a restart nobody knows which was sick: the longest holds
@@ -170,32 +181,14 @@ class Healing:
 
     # ---- guards -------------------------------------------------------------------------------------------------
 
-    def facts(self, proposal: Proposal, *, manager_busy: str | None = None) -> Facts:
+    def facts(self, proposal: Proposal, *, found: Found = NOTHING) -> Facts:
         """What the guards may look at, now."""
-        around, watches = self._circumstances, self._board.watches.values()
-        around.watch_clock()
-        sick = self._health.sick_upstream(proposal.service)
-        return Facts(
-            now=self._clock.stamp(),
-            settings=self._bindings.setup.settings,
-            shutting_down=around.shutting_down,
-            store_why=around.store_why(),
-            paused_why=around.watch_pause(),
-            grace_until=around.grace_until,
-            jumped_until=around.jumped_until,
-            readings_from=around.readings_from,
-            self_test_why=self._health.self_test(),
-            attempts=list(self._board.attempts.values()),
-            watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
-            would_watches={watch.attempt.resource: watch for watch in watches if watch.attempt.would},
-            reserved={
-                name: key[0]
-                for (name, would), key in self._reserved.items()
-                if key != key_of(proposal) and (proposal.would or not would)
-            },
-            manager_busy=manager_busy,
-            upstream_sick={proposal.service: sick} if proposal.service and sick else {},
-        )
+        reserved = {
+            name: key[0]
+            for (name, would), key in self._reserved.items()
+            if key != key_of(proposal) and (proposal.would or not would)
+        }
+        return self._situation.facts(proposal, reserved=reserved, found=found)
 
     def weigh(self, proposal: Proposal) -> bool:
         """Ask the guards; true if the proposal goes on to its second look. Its resource is then reserved."""
@@ -206,18 +199,24 @@ class Healing:
         hold, goes_on = decide(proposal, self.facts(proposal))
         if hold is not None:
             self._holds.put(proposal, hold, goes_on=goes_on)
+            self._ask_people(proposal, hold)
         if goes_on:
             self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), None)  # of somebody else's look
             self._looking.add(key)
             self._reserved.setdefault((proposal.resource, proposal.would), key)
         return goes_on
 
+    def _ask_people(self, proposal: Proposal, hold: Hold) -> None:
+        """Have people asked where nothing else holds; once."""
+        if hold.reason is HoldReason.APPROVAL and self._situation.approval(proposal) is None:
+            self.to_ask[key_of(proposal)] = proposal
+
     def looked(self, rule: str, run: Run, subject: str, verdict: Verdict) -> None:
         """Note what a second look found."""
         if self._looking:
             self._looks[rule, run.check, subject] = (verdict, run)
 
-    def after_look(self, proposal: Proposal, *, manager: Hold | None = None) -> Attempt | None:
+    def after_look(self, proposal: Proposal, *, found: Found = NOTHING) -> Attempt | None:
         """Ask the guards again with what the second look found; claim the attempt if none holds."""
         key = key_of(proposal)
         self._looking.discard(key)
@@ -237,14 +236,14 @@ class Healing:
             if incident is None or incident.state is not IncidentState.FIRING:
                 return None  # a run that ended while heald looked found it clear: judged anew from the next run
             proposal = replace(proposal, ladder=ladder, run_began=run.began, run_ended=run.ended)
-            busy = manager.sentence if manager and manager.reason is HoldReason.RESOURCE_BUSY else None
-            hold, goes_on = decide(proposal, self.facts(proposal, manager_busy=busy))
-            if goes_on and manager is not None:
-                hold, goes_on = manager, False
+            hold, goes_on = decide(proposal, self.facts(proposal, found=found))
+            if goes_on and found.hold is not None:
+                hold, goes_on = found.hold, False
             if hold is not None and hold.reason is HoldReason.BLIND_NOW:
                 self._board.put_ladder(replace(ladder, clear_streak=0))
             if hold is not None:
                 self._holds.put(proposal, hold)
+                self._ask_people(proposal, hold)
             return self.claims.make(proposal) if goes_on else None
         if verdict is Verdict.CLEAR:
             self._board.put_ladder(ladders.found_clear(ladder))

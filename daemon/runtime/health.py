@@ -1,7 +1,10 @@
 """Which services are sick, as far as those that depend on them need to know."""
 
+import math
+
 from daemon.model.check import Check, Run
 from daemon.model.incident import IncidentState
+from daemon.model.service import Service
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 
@@ -15,6 +18,7 @@ class Health:
         self._bindings = bindings
         self._board = board
         self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
+        self._members: dict[str, dict[str, bool]] = {}  # by check of a service with members: who is healthy
         self._blind: dict[str, str] = {}  # by check: why its newest run could not look
         self._was_sick: dict[str, bool] = {}
         self._well_at: dict[str, float] = {}  # by service: when it was last found well after it was sick
@@ -23,6 +27,7 @@ class Health:
         """Go on with another configuration; what removed checks said is forgotten."""
         self._bindings = bindings
         self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
+        self._members = {check: seen for check, seen in self._members.items() if check in bindings.by_check}
         self._blind = {check: why for check, why in self._blind.items() if check in bindings.by_check}
 
     def saw(self, run: Run) -> None:
@@ -31,6 +36,8 @@ class Health:
             self._blind[run.check] = run.error
             return
         self._blind.pop(run.check, None)
+        if self._has_members(run.check):
+            self._members[run.check] = {it.subject: it.samples.get("up") == 1 for it in run.readings}
         is_down = False
         for reading in run.readings:
             if reading.samples.get("up") == 0:
@@ -50,6 +57,29 @@ class Health:
     def is_down(self, check: str) -> bool:
         """Whether a check's newest known run had `up` 0."""
         return self._down.get(check, False)
+
+    def _has_members(self, check: str) -> bool:
+        configured = self._bindings.setup.checks[check]
+        service = self._bindings.setup.services.get(configured.service or "")
+        return configured.discovers and service is not None and service.min_healthy is not None
+
+    def too_few(self, service: Service, acted_on: str) -> str | None:
+        """Why acting on one member would leave too few healthy; None if enough would stay so, whatever becomes of it.
+
+        A member is a subject of the checks of a service; one is healthy if every check that sees it has it up.
+        """
+        healthy: dict[str, bool] = {}
+        for check in self._bindings.checks_of.get(service.name, ()):
+            for subject, is_up in self._members.get(check, {}).items():
+                healthy[subject] = is_up and healthy.get(subject, True)
+        wanted = service.min_healthy or 0.0
+        if service.min_healthy_percent:
+            wanted = math.ceil(wanted * len(healthy) / 100)
+        staying = sum(is_up for subject, is_up in healthy.items() if subject != acted_on)
+        if staying >= wanted and healthy:
+            return None
+        least = f"{service.min_healthy:g}{'%' if service.min_healthy_percent else ''}"
+        return f"{staying} of {len(healthy)} members of {service.name} would stay healthy, and min_healthy is {least}"
 
     def self_test(self) -> str | None:
         """What says that heald's own network is broken: a check of `self_test` that is down, blind or not run yet."""

@@ -1,5 +1,6 @@
 """Holds in force and incidents handed over to people."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
@@ -26,6 +27,7 @@ class Holds:
         self._board = board
         self._clock = clock
         self._metrics = metrics
+        self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
         self._held_at: dict[LadderKey, float] = {}
         self._recorded: dict[LadderKey, HoldReason] = {}
 
@@ -57,7 +59,7 @@ class Holds:
         for incident in self._firing(key):
             if incident.hold is not hold.reason and not is_said:
                 self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
-        if hold.reason is HoldReason.UPSTREAM:
+        if hold.reason in (HoldReason.UPSTREAM, HoldReason.MAINTENANCE):
             self._mute(key)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
             self.hand_over(key, hold.reason, hold.sentence)
@@ -95,14 +97,14 @@ class Holds:
         self._metrics.held(rule, hold.reason)
 
     def _mute(self, key: LadderKey) -> None:
-        """What a sick upstream holds is counted anew when that ends, and told only then."""
+        """What a sick upstream or maintenance holds is counted anew when that ends, and told only then."""
         for incident in self._firing(key):
             track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
             if track is not None and not track.muted:
                 self._board.put_track(replace(track, muted=True, counted=0.0), is_change=True)
 
     def _is_muted(self, incident: Incident) -> bool:
-        """Whether people are not told of an incident yet, as it opened or was held under a sick upstream."""
+        """Whether people are not told of an incident yet: it opened or was held under what mutes."""
         track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
         return track is not None and track.muted
 
@@ -115,7 +117,7 @@ class Holds:
             is_told = incident.handed_over is not None
             if is_told and (reason is not HoldReason.EXHAUSTED or incident.handed_over is reason):
                 continue
-            if self._is_muted(incident):
+            if self._is_muted(incident) or self.is_quiet(incident):
                 continue
             self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
             log.error(

@@ -16,13 +16,27 @@ from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board, TrackKey
 from daemon.runtime.health import Health
+from daemon.runtime.orders import Orders
+from daemon.runtime.situation import Situation
 
 
 class Incidents:
     """What the pipeline opens and closes."""
 
-    def __init__(self, board: Board, *, health: Health, aftercare: Aftercare, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        board: Board,
+        *,
+        health: Health,
+        orders: Orders,
+        situation: Situation,
+        aftercare: Aftercare,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
         self._board = board
+        self._orders = orders
+        self._situation = situation
         self._health = health
         self._aftercare = aftercare
         self._clock = clock
@@ -76,7 +90,14 @@ class Incidents:
         self._board.put_incident(incident)
         since = self._pending_since.pop((rule.name, track.check, track.subject), at.boottime)
         self._metrics.time_to_detect.observe(max(0.0, at.boottime - since))
-        return replace(track, incident=incident_id, muted=self._health.sick_upstream(incident.service) is not None)
+        muted = self._health.sick_upstream(incident.service) is not None or self.is_in_maintenance(
+            binding, track.subject
+        )
+        return replace(track, incident=incident_id, muted=muted)
+
+    def is_in_maintenance(self, binding: Binding, subject: str) -> bool:
+        """Whether planned work covers it now."""
+        return self._orders.maintenance(self._situation.scope(binding, subject)) is not None
 
     def _join(self, rule: Rule, resource: str | None, incident_id: str, at: Stamp) -> str | None:
         """Let an incident share its ladder; returns the incident that it relapses from, if it does."""

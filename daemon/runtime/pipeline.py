@@ -12,7 +12,7 @@ from daemon.engine.observations import Observations
 from daemon.engine.verification import Member, is_before_verify
 from daemon.metrics import Metrics
 from daemon.model.check import Check, Run
-from daemon.model.incident import IncidentState
+from daemon.model.incident import OWN, IncidentState
 from daemon.model.moment import Stamp
 from daemon.model.rule import Verdict
 from daemon.model.track import Ladder, Track
@@ -21,11 +21,14 @@ from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.flaps import Flaps
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.incidents import Incidents
 from daemon.runtime.judging import Copies, Judged, Subject, judge, subjects, view_of
 from daemon.runtime.look import CANCEL_GRACE
+from daemon.runtime.orders import Orders
+from daemon.runtime.situation import Situation
 
 _REMOVED = "the rule, the check or its subject was removed"
 _STALL = 0.25  # seconds past its timeout after which a run says more of heald than of its target
@@ -48,6 +51,9 @@ class Pipeline:
         circumstances: Circumstances,
         health: Health,
         healing: Healing,
+        orders: Orders,
+        situation: Situation,
+        flaps: Flaps,
         aftercare: Aftercare,
         clock: Clock,
         metrics: Metrics,
@@ -59,7 +65,16 @@ class Pipeline:
         self._health = health
         self._healing = healing
         self._aftercare = aftercare
-        self._incidents = Incidents(board, health=health, aftercare=aftercare, clock=clock, metrics=metrics)
+        self._flaps = flaps
+        self._incidents = Incidents(
+            board,
+            health=health,
+            orders=orders,
+            situation=situation,
+            aftercare=aftercare,
+            clock=clock,
+            metrics=metrics,
+        )
         self._clock = clock
         self._copies = Copies()
         bindings.declare(observations)
@@ -73,6 +88,7 @@ class Pipeline:
         self._copies.begin(watches, self._board.tracks)
         bindings.declare(self._observations, [watch.rule for watch in watches])
         self._health.replace(bindings)
+        self._flaps.forget(bindings.pairs)
         self._healing.replace(bindings)
         self._aftercare.replace(bindings)
         self.withdraw_missing()
@@ -95,7 +111,8 @@ class Pipeline:
             if not self._can_be_judged(track):
                 self._move(track, replace(track, state=IncidentState.WITHDRAWN, memory=()), now, _REMOVED)
         for incident in list(self._board.incidents.values()):
-            if (incident.rule, incident.check, incident.subject) not in self._board.tracks:
+            is_own = incident.rule.startswith(OWN)  # of heald itself: it has no track
+            if not is_own and (incident.rule, incident.check, incident.subject) not in self._board.tracks:
                 self._incidents.close(incident, IncidentState.WITHDRAWN, now)
         self._incidents.rejoin(self._bindings, now)
         self._aftercare.release_empty()
@@ -157,7 +174,8 @@ class Pipeline:
             return False
         if run.error is not None or len(run.readings) != 1:
             return False
-        if board.watches or (binding.rule.name, run.check, "") in board.tracks:
+        key = (binding.rule.name, run.check, "")
+        if board.watches or key in board.tracks or key in self._flaps:
             return False
         if board.ladders and (binding.rule.name, self._bindings.ladder_resource(binding, "") or "") in board.ladders:
             return False
@@ -191,6 +209,8 @@ class Pipeline:
             track.memory if track else (),
             knows_breach=track is not None or bool(board.watches),
         )
+        if not run.is_look:
+            self._flaps.saw((rule.name, run.check, subject.name), judged.verdict)
         if board.watches or run.is_look:
             words[rule.name, subject.name] = judged.word
         if run.is_look:
@@ -210,6 +230,8 @@ class Pipeline:
         after = advance(after, judged.verdict, judged.clears, run.ended, binding.timing)
         if after.muted and after.state is IncidentState.FIRING:
             well_for = self._health.upstream_well_for(binding.check.service, run.ended)
+            if self._incidents.is_in_maintenance(binding, subject.name):
+                well_for = 0.0
             after = replace(after, counted=min(after.counted, well_for))
         if subject.blind is ABSENT:
             after = absent(after, run.ended, binding.check.vanish_after)

@@ -5,7 +5,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from daemon.model.approval import Approval
 from daemon.model.incident import Incident, Transition
+from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HistoryRow, HoldRecord, Remembered
 from daemon.protocols import Clock
@@ -59,6 +61,14 @@ class Reading:
     async def incident(self, name: str) -> Incident | None:
         """One incident by its id."""
         return await self._read(lambda database: database.incident(name))
+
+    async def approvals(self, *, limit: int) -> list[Approval]:
+        """The newest approvals first, whatever became of them."""
+        return await self._read(lambda database: database.approvals(limit=limit))
+
+    async def orders(self, *, limit: int) -> list[Order]:
+        """The newest standing orders first, ended ones among them."""
+        return await self._read(lambda database: database.orders(limit=limit))
 
     async def attempts_of(self, incidents: Iterable[str]) -> dict[str, list[Attempt]]:
         """The attempts made for each of some incidents, oldest first."""

@@ -13,12 +13,14 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from daemon.errors import StoreError
+from daemon.model.approval import Approval
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
+from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HistoryRow, HoldRecord, Ladder, Track
 
-Row = Incident | Transition | HoldRecord | Attempt | Ladder | Track
+Row = Incident | Transition | HoldRecord | Attempt | Ladder | Track | Order | Approval
 """What `submit` and `claim` take."""
 Key = tuple[object, ...]
 """What makes two versions of a keyed row the same row."""
@@ -44,7 +46,7 @@ class Origins(Protocol):
 def key_of(row: Row) -> Key | None:
     """The key of a row of which only the newest version counts; None for one that only happens."""
     match row:
-        case Incident() | Attempt():
+        case Incident() | Attempt() | Order() | Approval():
             return type(row), row.id
         case Track():
             return Track, row.rule, row.check, row.subject
@@ -249,7 +251,9 @@ HOLDS = Table("holds", HoldRecord)
 ATTEMPTS = Table("attempts", Attempt, key=("id",))
 TRACKS = Table("tracks", Track, key=("rule", "check", "subject"), leave_out=("last", "last_at", "missing_since"))
 LADDERS = Table("ladders", Ladder, key=("rule", "resource"))
+ORDERS = Table("orders", Order, key=("id",))
+APPROVALS = Table("approvals", Approval, key=("id",))
 HISTORY = Table("history", HistoryRow, more="size")
 TABLES: Mapping[type, Table[Any]] = {
-    it.row: it for it in (INCIDENTS, TRANSITIONS, HOLDS, ATTEMPTS, TRACKS, LADDERS, HISTORY)
+    it.row: it for it in (INCIDENTS, TRANSITIONS, HOLDS, ATTEMPTS, TRACKS, LADDERS, ORDERS, APPROVALS, HISTORY)
 }

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from daemon.model.approval import Approval
 from daemon.model.incident import Incident, Transition
 from daemon.model.moment import Stamp, age
+from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HoldRecord, Remembered, Track
 from daemon.store.rows import (
+    APPROVALS,
     ATTEMPTS,
     HOLDS,
     INCIDENTS,
     LADDERS,
+    ORDERS,
     TABLES,
     TRACKS,
     TRANSITIONS,
@@ -229,7 +233,17 @@ class Database:
             tracks=tuple(self._rows(TRACKS, "")),
             ladders=tuple(self._rows(LADDERS, "")),
             attempts=tuple(self.attempts_counting(now, longest)),
+            orders=tuple(self._rows(ORDERS, "WHERE ended_origin IS NULL ORDER BY place")),
+            approvals=tuple(self._rows(APPROVALS, "WHERE state IN ('asked', 'approved') ORDER BY place")),
         )
+
+    def approvals(self, *, limit: int) -> list[Approval]:
+        """The newest approvals first, decided ones among them."""
+        return self._rows(APPROVALS, "ORDER BY place DESC LIMIT ?", (limit,))
+
+    def orders(self, *, limit: int) -> list[Order]:
+        """The newest orders first, ended ones among them."""
+        return self._rows(ORDERS, "ORDER BY place DESC LIMIT ?", (limit,))
 
     def incidents(self, *, limit: int, closed: bool) -> list[Incident]:
         """The newest incidents first, the closed ones among them if asked."""

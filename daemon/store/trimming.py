@@ -18,6 +18,11 @@ _OLD = {
     "attempts": """DELETE FROM attempts WHERE place IN (SELECT place FROM (SELECT * FROM attempts
         WHERE released_origin IS NOT NULL ORDER BY place LIMIT :most)
         WHERE age(released_wall, released_boottime, released_origin) > max(:attempts, cooldown) + timeout)""",
+    "orders": """DELETE FROM orders WHERE place IN (SELECT place FROM orders
+        WHERE ended_origin IS NOT NULL AND age(ended_wall, ended_boottime, ended_origin) > :record LIMIT :most)""",
+    "approvals": """DELETE FROM approvals WHERE place IN (SELECT place FROM approvals
+        WHERE state NOT IN ('asked', 'approved') AND age(asked_wall, asked_boottime, asked_origin) > :record
+        LIMIT :most)""",
     "ladders": """DELETE FROM ladders WHERE attempt IS NULL AND closed_origin IS NOT NULL
         AND age(closed_wall, closed_boottime, closed_origin) > :record""",
 }

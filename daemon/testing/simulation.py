@@ -20,8 +20,9 @@ from daemon.metrics import Metrics
 from daemon.model.check import Check, Reading, Run
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.moment import Stamp
-from daemon.model.remediation import Attempt, AttemptState, Outcome
+from daemon.model.remediation import Attempt, AttemptState, Outcome, Plan
 from daemon.runtime.assembly import Assembly
+from daemon.runtime.situation import NOTHING, Found
 from daemon.store.store import Store
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class Simulation:
         self._effect = effect
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
+        self.found: Callable[[Proposal], Found] = lambda _: NOTHING  # what managers and units say before an effect
         self._runner = asyncio.Runner()  # for the store's verbs, which are coroutines and wait for nothing here
         self.store: Store
         self.assembly: Assembly
@@ -196,6 +198,9 @@ class Simulation:
             heapq.heappop(self._events)[2]()
         self.assembly.circumstances.watch_clock()  # the janitor's part
         self.assembly.circumstances.watch_pause()
+        self.assembly.orders.expire()
+        self.assembly.approvals.sweep()
+        self.assembly.storm.tick()
         steady = self.clock.steady()
         while self._effects and self._effects[0][0] <= steady:
             self._end(*heapq.heappop(self._effects)[2:])
@@ -207,6 +212,7 @@ class Simulation:
         for proposal in [it for it in healing.drain() if healing.weigh(it)]:
             self._heal(proposal)
             self.assembly.runs.flush()
+        self._ask_people()
         self.assembly.runs.flush()
 
     def _run_checks(self, steady: float) -> None:
@@ -239,7 +245,7 @@ class Simulation:
         upstream = [check for check in setup.checks.values() if check.service in services]
         for check in [*upstream, setup.checks[proposal.check]]:
             self.assembly.runs.take(self._run(check, is_look=True))
-        attempt = self.assembly.healing.after_look(proposal)
+        attempt = self.assembly.healing.after_look(proposal, found=self.found(proposal))
         if attempt is None:
             return
         if attempt.would:
@@ -259,6 +265,12 @@ class Simulation:
         if effect.takes > attempt.timeout:
             effect = replace(effect, state=AttemptState.FAILED, permanent=False)
         heapq.heappush(self._effects, (self.clock.steady() + takes, next(self._count), attempt.id, effect))
+
+    def _ask_people(self) -> None:
+        asking, self.assembly.healing.to_ask = self.assembly.healing.to_ask, {}
+        for proposal in asking.values():
+            summary = f"{proposal.step.remediation} {proposal.resource}"
+            self.assembly.approvals.ask(proposal, Plan(summary=summary))
 
     def _end(self, attempt_id: str, effect: Effect) -> None:
         outcome = Outcome(summary=f"simulated: {effect.state}")

@@ -9,8 +9,11 @@ from daemon.engine import guards
 from daemon.engine.guards import GUARDS, Facts, Proposal, decide, holds, over_limit
 from daemon.engine.lifecycle import Timing
 from daemon.engine.verification import Watch, settling
+from daemon.model.approval import Approval, ApprovalState
+from daemon.model.incident import Hold
 from daemon.model.incident import HoldReason as H
 from daemon.model.moment import Stamp
+from daemon.model.order import Scope
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.model.rule import Limit, Rule, Step
 from daemon.model.settings import Mode, Settings
@@ -42,6 +45,7 @@ PROPOSAL = Proposal(
     run_began=999.0,
     run_ended=999.5,
     limit=(Limit(count=3, window=3600.0),),
+    scope=Scope(rule="api-down", check="api", service="api", subject="", severity="P2"),
     would=False,
 )
 SETTINGS = Settings(mode=Mode.ACT, allow=frozenset({"restart"}), budget=(Limit(count=5, window=3600.0),))
@@ -79,8 +83,13 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
     H.CLOCK_JUMPED: ({}, {"jumped_until": 1045.0}, "another 45s"),
     H.STALE_READING: ({"run_ended": 969.0}, {}, "31s old"),
     H.SELF_TEST: ({}, {"self_test_why": "gateway has up 0"}, "gateway has up 0"),
+    H.MAINTENANCE: ({}, {"maintenance": Hold(reason=H.MAINTENANCE, sentence="window weekly is open")}, "weekly"),
+    H.SILENCED: ({}, {"silenced": Hold(reason=H.SILENCED, sentence="a silence by ann")}, "ann"),
+    H.STOPPED_BY_OPERATOR: ({}, {"stopped_why": "systemd says inactive"}, "a person stopped it"),
     H.FLAPPING: ({"ladder": replace(PROPOSAL.ladder, flapping=True)}, {}, "heald retry INC-1"),
     H.UPSTREAM: ({}, {"upstream_sick": {"api": "postgres, where db has up 0"}}, "api depends on postgres"),
+    H.STORM: ({}, {"storm": Hold(reason=H.STORM, sentence="7 of 9 services are sick")}, "7 of 9"),
+    H.MIN_HEALTHY: ({}, {"min_healthy_why": "1 of 3 members would stay healthy"}, "1 of 3"),
     H.RESOURCE_BUSY: ({}, {"watches": {"svc:api@n": watch(settled=True)}}, "verified after restart by rule other-rule"),
     H.SETTLING: ({}, {"watches": {"svc:api@n": watch(settled=False)}}, "under way"),
     H.COOLDOWN: ({}, {"attempts": [made(40, rule="other")]}, "20s of cooldown left"),
@@ -91,6 +100,7 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"attempts": [made(n, rule="x", resource="y") for n in range(100, 105)]},
         "heald has used 5 of 5/1h",
     ),
+    H.CONFLICT: ({}, {"conflict_why": "/run/deploy.lock is there"}, "deploy.lock"),
     H.MODE: ({}, {"settings": replace(SETTINGS, mode=Mode.OBSERVE)}, "observe"),
     H.NOT_ALLOWED: ({}, {"settings": replace(SETTINGS, allow=frozenset())}, "settings.allow"),
     H.APPROVAL: ({"step": replace(STEP, approval=True)}, {}, "person"),
@@ -103,8 +113,9 @@ def test_every_guard_is_tried_here() -> None:
 
 def test_the_order_is_the_one_of_the_page() -> None:
     page = (
-        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test flapping "
-        "upstream resource_busy settling cooldown limit_rule limit_resource budget mode not_allowed approval"
+        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test maintenance silenced "
+        "stopped_by_operator flapping upstream storm min_healthy resource_busy settling cooldown limit_rule "
+        "limit_resource budget conflict mode not_allowed approval"
     )
     assert [str(reason) for reason, _ in GUARDS] == page.split()
 
@@ -151,6 +162,43 @@ def test_approval_holds_a_would_be_attempt() -> None:
     hold, goes_on = decide(asking, replace(FACTS, **ALONE[H.MODE][1]))
     assert hold is not None
     assert (hold.reason, goes_on) == (H.MODE, False)
+
+
+def approval(**changes: Any) -> Approval:
+    fields: dict[str, Any] = {
+        "id": "approval-1", "rule": "api-down", "ladder": "svc:api@n", "incident": "INC-1", "remediation": "restart",
+        "resource": "svc:api@n", "step": STEP.key, "plan": "restart it", "asked": ago(3600),
+    }  # fmt: skip
+    return Approval(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, "who is being asked"),
+        (approval(), "heald approve approval-1` within 3h"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "within 0s"),
+        (approval(state=ApprovalState.APPROVED), None),
+    ],
+)
+def test_an_approval_lets_pass_while_it_is_fresh(given: Approval | None, says: str | None) -> None:
+    found = holds(replace(PROPOSAL, step=replace(STEP, approval=True)), replace(FACTS, approval=given))
+    assert [hold.reason for hold in found] == ([] if says is None else [H.APPROVAL])
+    assert says is None or says in found[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("approval", "asks", "needs"),
+    [(None, True, True), (None, False, False), (True, False, True), (False, True, False), (False, False, False)],
+)
+def test_the_operator_may_waive_by_name_what_a_remediation_asks(approval: bool | None, asks: bool, needs: bool) -> None:
+    assert replace(STEP, approval=approval, asks=asks).needs_approval is needs
+
+
+def test_what_changes_too_often_is_held() -> None:
+    (hold,) = holds(PROPOSAL, replace(FACTS, flap_percent=41.4))
+    assert hold.reason is H.FLAPPING
+    assert "changed in 41% of its last 20 runs" in hold.sentence
 
 
 def test_would_be_attempts_hold_only_would_be_attempts() -> None:

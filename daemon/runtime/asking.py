@@ -1,0 +1,90 @@
+"""What is asked around just before an effect: the resource's own manager, and units that must not be disturbed."""
+
+from daemon.config.setup import Setup
+from daemon.engine.guards import Proposal
+from daemon.errors import CheckError, SickError
+from daemon.model.incident import Hold, HoldReason
+from daemon.model.remediation import AttemptState
+from daemon.model.service import Service, ServiceState, ServiceStatus
+from daemon.protocols import Clock, ServiceManager
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.connections import Connections
+from daemon.runtime.drive import driven
+from daemon.runtime.faults import is_ours, named
+from daemon.runtime.situation import NOTHING, Found
+from daemon.runtime.toolbox import Toolbox
+
+ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
+ASK_GRACE = 1.0  # seconds who was asked for too long may take to end
+_AT_WORK = (ServiceState.RUNNING, ServiceState.BUSY)
+
+
+class Asking:
+    """Asks, and makes facts of the answers."""
+
+    def __init__(self, *, board: Board, connections: Connections, clock: Clock, node: str) -> None:
+        self._board = board
+        self._connections = connections
+        self._clock = clock
+        self._node = node
+
+    async def ask(self, proposal: Proposal, bindings: Bindings) -> Found:
+        """What is going on around the resource."""
+        setup = bindings.setup
+        for unit in (name for name in bindings.conflicts(proposal.service) if not name.startswith("/")):
+            conflict = await self._conflict(unit, setup)
+            if conflict is not None:
+                return Found(conflict=conflict)
+        manager = next((it for it in setup.managers.values() if it.resource == proposal.resource), None)
+        return NOTHING if manager is None else await self._manager(proposal, manager, setup)
+
+    async def _conflict(self, unit: str, setup: Setup) -> str | None:
+        kind = setup.types.managers.get("systemd")
+        if kind is None:
+            return f"nobody here can say whether {unit} is at work: this heald has no systemd client"
+        manager = kind.bind(kind.options.model_validate({"unit": unit}), Service(name=unit), self._node)
+        status = await self._status(manager, unit, setup)
+        if isinstance(status, Hold):
+            return f"it is not known whether {unit} is at work: {status.sentence}"
+        return f"{unit} is {status.detail}, and must not be disturbed" if status.state in _AT_WORK else None
+
+    async def _manager(self, proposal: Proposal, manager: ServiceManager, setup: Setup) -> Found:
+        status = await self._status(manager, proposal.resource, setup)
+        if isinstance(status, Hold):
+            return Found(hold=status)
+        if status.state is ServiceState.BUSY:
+            return Found(busy=f"{manager.kind} says {status.detail}")
+        if status.by_operator and not self._is_own_stop(proposal.resource):
+            return Found(stopped=f"{manager.kind} says {status.detail}")
+        return NOTHING
+
+    def _is_own_stop(self, resource: str) -> bool:
+        """Whether heald itself stopped it last: by `stop`, or by a restart that did not come to its end."""
+        mine = [it for it in self._board.attempts.values() if it.resource == resource and not it.would]
+        newest = max(mine, key=lambda it: it.id, default=None)
+        return newest is not None and (newest.remediation == "stop" or newest.state is not AttemptState.SUCCEEDED)
+
+    async def _status(self, manager: ServiceManager, what: str, setup: Setup) -> ServiceStatus | Hold:
+        """What a manager says; a hold where it cannot be asked."""
+        context = Toolbox(
+            node=self._node,
+            clock=self._clock,
+            timeout=ASK_MANAGER,
+            connections=self._connections,
+            withhold=setup.secret_variables,
+        )
+        try:
+            drive = await driven(manager.status(context), self._clock, within=ASK_MANAGER, grace=ASK_GRACE)
+            if drive.is_late:
+                raise CheckError(f"it did not say within {ASK_MANAGER:.0f}s what {what} is doing")
+            status = drive.value
+            if not isinstance(status, ServiceStatus):
+                raise TypeError(f"its status is {type(status).__name__}, not a ServiceStatus")
+        except (CheckError, SickError) as error:
+            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"{manager.kind} could not be asked: {error}")
+        except BaseException as error:  # a plug-in's bug blinds us for its own resource only
+            if is_ours(error):
+                raise
+            return Hold(reason=HoldReason.BLIND_NOW, sentence=f"bug in manager {manager.kind}: {named(error)}")
+        return status

@@ -1,0 +1,59 @@
+"""Too many changes: the weighted share of runs that changed, over the last twenty, as Icinga 2 has it."""
+
+from daemon.model.rule import Verdict
+from daemon.runtime.board import TrackKey
+
+RUNS = 20
+HIGH, LOW = 30.0, 25.0  # percent: above the first it flaps, until it is below the second (Icinga 2, flapping_threshold)
+_OLDEST, _STEP = 0.8, 0.02  # weight of the oldest of the twenty, and how much more each newer one counts (Icinga 2)
+_MASK = (1 << RUNS) - 1
+
+
+class _Ring:
+    __slots__ = ("bits", "flaps", "last")
+
+    def __init__(self) -> None:
+        self.bits = 0  # the newest run's change is bit 0
+        self.last = Verdict.CLEAR
+        self.flaps = False
+
+    @property
+    def percent(self) -> float:
+        """The weighted share of changes, 0 to 100."""
+        newest = RUNS - 1
+        return 100.0 / RUNS * sum(_OLDEST + _STEP * (newest - age) for age in range(RUNS) if self.bits >> age & 1)
+
+
+class Flaps:
+    """The changes of every rule x check x subject that was breached lately; the others cost nothing."""
+
+    def __init__(self) -> None:
+        self._rings: dict[TrackKey, _Ring] = {}
+
+    def __contains__(self, key: TrackKey) -> bool:
+        return key in self._rings
+
+    def saw(self, key: TrackKey, verdict: Verdict) -> None:
+        """Note a known verdict; UNKNOWN is no change."""
+        ring = self._rings.get(key)
+        if ring is None:
+            if verdict is not Verdict.BREACHED:
+                return
+            ring = self._rings[key] = _Ring()
+        if verdict is Verdict.UNKNOWN:
+            return
+        ring.bits = (ring.bits << 1 | (verdict is not ring.last)) & _MASK
+        ring.last = verdict
+        if not ring.bits and verdict is Verdict.CLEAR:
+            del self._rings[key]
+            return
+        ring.flaps = ring.percent > (LOW if ring.flaps else HIGH)
+
+    def too_many(self, key: TrackKey) -> float | None:
+        """The share of changes in percent where it flaps, else None."""
+        ring = self._rings.get(key)
+        return ring.percent if ring is not None and ring.flaps else None
+
+    def forget(self, keep: frozenset[tuple[str, str]]) -> None:
+        """Drop what is of no rule x check any more."""
+        self._rings = {key: ring for key, ring in self._rings.items() if key[:2] in keep}

@@ -1,0 +1,144 @@
+"""Standing orders and maintenance windows: what covers an incident now, what people add and end."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
+from daemon.model.incident import Hold, HoldReason
+from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
+from daemon.model.units import rough_duration
+from daemon.protocols import Clock
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+
+_LOOK_AGAIN = 1.0  # seconds for which a window counts as open or not: a schedule is minutes, and is asked at every run
+
+
+class Orders:
+    """What people want left alone, or kept quiet."""
+
+    def __init__(self, bindings: Bindings, board: Board, clock: Clock) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._clock = clock
+        self._open: tuple[float, list[tuple[Window, float]]] = (float("-inf"), [])
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration; orders of people stay."""
+        self._bindings = bindings
+        self._open = (float("-inf"), [])
+
+    # ---- what covers it -----------------------------------------------------------------------------------------
+
+    def paused_why(self, scope: Scope) -> str | None:
+        """The pause of this service or rule, in words."""
+        order = self._find(OrderKind.PAUSE, scope)
+        return f"{order.why} (by {order.who}, {words(order.matchers)})" if order else None
+
+    def maintenance(self, scope: Scope) -> Hold | None:
+        """The maintenance that covers this: a window of the rules file that is open, or an order."""
+        for window, ends in self._open_windows():
+            if window_covers(window, scope):
+                left = rough_duration(ends - self._clock.steady())
+                sentence = f"maintenance window {window.name} is open for another {left}"
+                return Hold(reason=HoldReason.MAINTENANCE, sentence=sentence, until=ends)
+        order = self._find(OrderKind.MAINTENANCE, scope)
+        return self._hold(HoldReason.MAINTENANCE, "maintenance", order) if order else None
+
+    def silence(self, scope: Scope) -> Order | None:
+        """The silence that keeps this quiet, whether or not it holds acting."""
+        return self._find(OrderKind.SILENCE, scope)
+
+    def silenced(self, scope: Scope) -> Hold | None:
+        """The silence that also holds acting."""
+        order = find(self._board.orders.values(), OrderKind.SILENCE, scope, self._clock.stamp(), holding=True)
+        return self._hold(HoldReason.SILENCED, "a silence with --hold", order) if order else None
+
+    def is_quiet(self, scope: Scope) -> bool:
+        """Whether people are not to be told of this now."""
+        return self.silence(scope) is not None or self.maintenance(scope) is not None
+
+    def _find(self, kind: OrderKind, scope: Scope) -> Order | None:
+        return find(self._board.orders.values(), kind, scope, self._clock.stamp()) if self._board.orders else None
+
+    def _hold(self, reason: HoldReason, what: str, order: Order) -> Hold:
+        left = left_of(order, self._clock.stamp())
+        ends = "until somebody ends it" if left is None else f"for another {rough_duration(left)}"
+        sentence = f"{what} by {order.who} {ends}: {order.why} ({order.id})"
+        return Hold(reason=reason, sentence=sentence, until=None if left is None else self._clock.steady() + left)
+
+    def _open_windows(self) -> list[tuple[Window, float]]:
+        windows, steady = self._bindings.setup.windows, self._clock.steady()
+        if windows and steady - self._open[0] >= _LOOK_AGAIN:
+            now = self._clock.now()
+            found = [(window, open_until(window, now)) for window in windows]
+            still = [(window, steady + (ends - now).total_seconds()) for window, ends in found if ends is not None]
+            self._open = (steady, still)
+        return self._open[1]
+
+    # ---- what people say ----------------------------------------------------------------------------------------
+
+    def make(
+        self,
+        kind: OrderKind,
+        matchers: Sequence[Matcher],
+        *,
+        who: str,
+        why: str,
+        lasts: float | None,
+        holds: bool = True,
+    ) -> Order:
+        """Add an order. Raises ValueError if it is about everything: nothing named is a mistake, not all."""
+        if not matchers:
+            raise ValueError("nothing is named that it is about; name a service, a rule or something to match")
+        order = Order(
+            id=f"{kind}-{secrets.token_hex(3)}",
+            kind=kind,
+            matchers=tuple(tuple(matcher) for matcher in matchers),
+            holds=holds,
+            who=who,
+            why=why,
+            made=self._clock.stamp(),
+            lasts=lasts,
+        )
+        self._board.put_order(order)
+        return order
+
+    def end(self, order_id: str, *, who: str) -> Order:
+        """End an order. Raises LookupError if there is none in force of that id."""
+        order = self._board.orders.get(order_id)
+        if order is None or not is_in_force(order, self._clock.stamp()):
+            raise LookupError(f"no order {order_id} is in force")
+        return self._ended(order, who)
+
+    def end_all(self, kind: OrderKind, matchers: Sequence[Matcher], *, who: str) -> list[Order]:
+        """End the orders of a kind with exactly these matchers; without any, all of that kind."""
+        wanted = {tuple(matcher) for matcher in matchers}
+        now = self._clock.stamp()
+        found = [
+            order
+            for order in self._board.orders.values()
+            if order.kind is kind and is_in_force(order, now) and (not wanted or set(order.matchers) == wanted)
+        ]
+        return [self._ended(order, who) for order in found]
+
+    def _ended(self, order: Order, who: str) -> Order:
+        ended = replace(order, ended=self._clock.stamp(), ended_by=who)
+        self._board.put_order(ended)
+        return ended
+
+    def expire(self) -> list[Order]:
+        """Take orders out that time has ended, and return them."""
+        now = self._clock.stamp()
+        return [self._ended(it, "time") for it in list(self._board.orders.values()) if not is_in_force(it, now)]
+
+    def in_force(self) -> list[Order]:
+        """Every order in force, oldest first."""
+        now = self._clock.stamp()
+        return [order for order in self._board.orders.values() if is_in_force(order, now)]
+
+
+def words(matchers: Sequence[Matcher]) -> str:
+    """Matchers as people write them: `service=api severity!=P3`."""
+    return " ".join("".join(matcher) for matcher in matchers)

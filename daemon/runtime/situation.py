@@ -1,0 +1,121 @@
+"""What the guards may look at when a proposal is weighed: gathered here, judged in the engine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.engine.guards import Facts, Proposal
+from daemon.model.approval import Approval
+from daemon.model.check import Check
+from daemon.model.incident import Hold
+from daemon.model.order import Scope
+from daemon.protocols import Clock
+from daemon.runtime.approvals import Approvals
+from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.circumstances import Circumstances
+from daemon.runtime.flaps import Flaps
+from daemon.runtime.health import Health
+from daemon.runtime.orders import Orders
+from daemon.runtime.storm import Storm
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a resource's own manager, and other units, said after the second look."""
+
+    busy: str | None = None  # what the manager is doing to it
+    stopped: str | None = None  # how it knows that a person stopped the service
+    conflict: str | None = None  # a unit that is at work and must not be disturbed
+    hold: Hold | None = None  # it could not be asked
+
+
+NOTHING = Found()
+
+
+class Situation:
+    """Where facts come from."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        health: Health,
+        orders: Orders,
+        storm: Storm,
+        flaps: Flaps,
+        approvals: Approvals,
+        circumstances: Circumstances,
+        clock: Clock,
+    ) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._health = health
+        self._orders = orders
+        self._storm = storm
+        self._flaps = flaps
+        self._approvals = approvals
+        self._circumstances = circumstances
+        self._clock = clock
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration."""
+        self._bindings = bindings
+
+    def facts(self, proposal: Proposal, *, reserved: dict[str, str], found: Found = NOTHING) -> Facts:
+        """All of it, now. `reserved` are resources in somebody else's second look, by the rule that proposed."""
+        around, watches, scope = self._circumstances, self._board.watches.values(), proposal.scope
+        around.watch_clock()
+        sick = self._health.sick_upstream(proposal.service)
+        return Facts(
+            now=self._clock.stamp(),
+            settings=self._bindings.setup.settings,
+            shutting_down=around.shutting_down,
+            store_why=around.store_why(),
+            paused_why=around.watch_pause() or self._orders.paused_why(scope),
+            grace_until=around.grace_until,
+            jumped_until=around.jumped_until,
+            readings_from=around.readings_from,
+            self_test_why=self._health.self_test(),
+            maintenance=self._orders.maintenance(scope),
+            silenced=self._orders.silenced(scope),
+            stopped_why=found.stopped,
+            flap_percent=self._flaps.too_many((proposal.rule.name, proposal.check, proposal.subject)),
+            storm=self._storm.hold(proposal.service),
+            min_healthy_why=self._too_few(proposal),
+            conflict_why=self._conflict(proposal) or found.conflict,
+            approval=self.approval(proposal),
+            attempts=list(self._board.attempts.values()),
+            watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
+            would_watches={watch.attempt.resource: watch for watch in watches if watch.attempt.would},
+            reserved=reserved,
+            manager_busy=found.busy,
+            upstream_sick={proposal.service: sick} if proposal.service and sick else {},
+        )
+
+    def scope(self, binding: Binding, subject: str) -> Scope:
+        """What an incident of this rule, check and subject is about."""
+        return scope_of(self._bindings, binding.rule.name, binding.check, subject, str(binding.rule.severity))
+
+    def approval(self, proposal: Proposal) -> Approval | None:
+        """What was asked of people for this step of this ladder, if something can still come of it."""
+        return self._approvals.of(proposal)
+
+    def _too_few(self, proposal: Proposal) -> str | None:
+        service = self._bindings.setup.services.get(proposal.service or "")
+        if service is None or service.min_healthy is None:
+            return None
+        return self._health.too_few(service, proposal.subject)
+
+    def _conflict(self, proposal: Proposal) -> str | None:
+        for path in self._bindings.conflicts(proposal.service):
+            if path.startswith("/") and Path(path).exists():
+                return f"{path} is there: what made it must not be disturbed"
+        return None
+
+
+def scope_of(bindings: Bindings, rule: str, check: Check, subject: str, severity: str) -> Scope:
+    """What an incident is about; a check's own labels count before those of its service."""
+    service = bindings.setup.services.get(check.service or "")
+    labels = {**(service.labels if service else {}), **check.labels}
+    return Scope(rule=rule, check=check.name, service=check.service, subject=subject, severity=severity, labels=labels)

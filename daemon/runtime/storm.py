@@ -1,0 +1,143 @@
+"""Many sick at once is not many faults: something under them all is, or heald itself is cut off."""
+
+from dataclasses import replace
+
+from daemon.logs import log
+from daemon.model.incident import OWN, Hold, HoldReason, Incident, IncidentState
+from daemon.model.rule import Severity
+from daemon.model.units import rough_duration
+from daemon.protocols import Clock
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.health import Health
+
+RULE = f"{OWN}storm"
+"""The rule that the one incident of a storm is of; no rule of a file can have this name."""
+LEAST_SICK = 5  # services (docs/judgement.md, guards)
+_LOOK_AGAIN = 0.2  # seconds for which the count holds: one coalesced start of runs
+
+
+class Storm:
+    """Whether there is a storm, and what it leaves behind."""
+
+    def __init__(self, bindings: Bindings, *, board: Board, health: Health, clock: Clock) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._health = health
+        self._clock = clock
+        self._looked = float("-inf")
+        self._newest: float | None = None  # when it was last seen, steady seconds; None: none, and none to wait for
+        self._left: set[str] = set()  # services that were sick in it and are not well yet
+        self._excused: set[str] = set()  # held by a sick upstream, and not CLEAR since: they do not count
+
+    def replace(self, bindings: Bindings) -> None:
+        """Go on with another configuration."""
+        self._bindings = bindings
+        self._left &= bindings.setup.services.keys()
+        self._excused &= bindings.setup.services.keys()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it rages, or was over too short a while ago."""
+        return self._newest is not None
+
+    def hold(self, service: str | None) -> Hold | None:
+        """Why nothing is done to a service, if that is because of a storm."""
+        settings = self._bindings.setup.settings.storm
+        if settings is None:
+            return None
+        self._look()
+        if self._newest is not None:
+            until = self._newest + settings.quiet
+            left = rough_duration(max(0.0, until - self._clock.steady()))
+            sentence = f"too many services are sick at once to be faults of their own; acting waits for {left} of quiet"
+            return Hold(reason=HoldReason.STORM, sentence=sentence, until=until)
+        return self._one_at_a_time(service)
+
+    def _one_at_a_time(self, service: str | None) -> Hold | None:
+        """After a storm: the lowest service first, and the next once that is well."""
+        if service not in self._left:
+            return None
+        first = min(self._left, key=lambda name: (len(self._bindings.setup.upstream.get(name, ())), name))
+        if service == first:
+            return None
+        sentence = f"after a storm one service is healed at a time, the lowest first: {first} is not well yet"
+        return Hold(reason=HoldReason.STORM, sentence=sentence)
+
+    def _look(self) -> None:
+        steady, settings = self._clock.steady(), self._bindings.setup.settings.storm
+        if settings is None or steady - self._looked < _LOOK_AGAIN:
+            return
+        self._looked = steady
+        sick, counted = self._count()
+        if len(sick) >= LEAST_SICK and 100.0 * len(sick) > settings.share * counted:
+            if self._newest is None:
+                self._say(sick, counted)
+            self._newest, self._left = steady, self._left | sick
+        elif self._newest is not None and steady - self._newest >= settings.quiet:
+            self._newest = None
+            self._close()
+
+    def _count(self) -> tuple[set[str], int]:
+        """Services that are sick for themselves, and how many have no sick upstream at all."""
+        sick, counted = set(), 0
+        for name in self._bindings.setup.services:
+            if not self._bindings.checks_of[name]:
+                continue
+            is_sick = self._health.why_sick(name) is not None
+            if not is_sick:
+                self._excused.discard(name)
+                self._left.discard(name)
+            if self._health.sick_upstream(name) is not None:
+                if is_sick:
+                    self._excused.add(name)
+                continue
+            counted += 1
+            if is_sick and name not in self._excused:
+                sick.add(name)
+        return sick, counted
+
+    def tick(self) -> None:
+        """Look without a proposal: a storm's end must be seen when nothing is proposed any more."""
+        if self._newest is not None or self._left:
+            self._look()
+
+    # ---- the one incident ---------------------------------------------------------------------------------------
+
+    def _say(self, sick: set[str], counted: int) -> None:
+        because = f"{len(sick)} of {counted} services are sick: {', '.join(sorted(sick)[:10])}"
+        log.error("storm", f"A storm: {because}. Nothing is done until it is over.")
+        if self._incident() is not None:
+            return
+        now = self._clock.stamp()
+        incident = Incident(
+            id=f"INC-{self._clock.now():%Y%m%d-%H%M%S}-storm",
+            rule=RULE,
+            check="",
+            subject="",
+            service=None,
+            severity=Severity.P0,
+            state=IncidentState.FIRING,
+            opened=now,
+            because=because,
+            hold=HoldReason.STORM,
+            hold_sentence="a storm is for people: nothing is done",
+            handed_over=HoldReason.STORM,
+            handed_over_at=now,
+        )
+        self._board.put_incident(incident)
+
+    def _close(self) -> None:
+        log.info("storm_over", "The storm is over; what is still sick is healed one service at a time.")
+        incident = self._incident()
+        if incident is not None:
+            over = replace(incident, state=IncidentState.RESOLVED, closed=self._clock.stamp(), hold=None)
+            self._board.put_incident(replace(over, hold_sentence=""))
+
+    def _incident(self) -> Incident | None:
+        return next((it for it in self._board.incidents.values() if it.rule == RULE), None)
+
+    def resume(self) -> None:
+        """Go on after a restart: a storm that nobody saw end is taken for one that rages."""
+        if self._incident() is not None:
+            self._newest = self._clock.steady()

@@ -10,11 +10,12 @@ from daemon.api import wire
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.model.incident import Incident
+from daemon.people import People
 from daemon.protocols import Clock
 from daemon.runtime.assembly import Assembly
 
 
-class Desk:
+class Desk(People):
     """Answers the control socket. `reload` and `assembly` come from the daemon, which owns both."""
 
     def __init__(
@@ -28,11 +29,10 @@ class Desk:
         node: str,
         state_dir: Path,
     ) -> None:
-        self._assembly = assembly
+        super().__init__(assembly, clock)
         self._reload = reload
         self._readiness = readiness
         self._listen = listen
-        self._clock = clock
         self._node = node
         self._state_dir = state_dir
         self._started = clock.stamp()

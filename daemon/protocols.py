@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from daemon.model.check import Reading, SampleSpec
 from daemon.model.moment import Stamp
+from daemon.model.order import Matcher, OrderKind
 from daemon.model.remediation import Outcome, Plan
 from daemon.model.service import Service, ServiceStatus
 from daemon.model.target import Target
@@ -233,6 +234,43 @@ class Control(Protocol):
 
     async def resume(self, *, who: str) -> bool:
         """End a pause; false if there was none."""
+        ...
+
+    async def orders(self, *, everything: bool) -> list[Mapping[str, object]]:
+        """Standing orders in force, or with `everything` ended ones too, newest first, as JSON values."""
+        ...
+
+    async def order(
+        self,
+        *,
+        kind: OrderKind,
+        matchers: Sequence[Matcher],
+        why: str,
+        who: str,
+        lasts: float | None,
+        holds: bool,
+    ) -> Mapping[str, object]:
+        """Add a standing order. Raises HealdError if it is about nothing named, or could not be kept."""
+        ...
+
+    async def end_order(self, order_id: str, *, who: str) -> list[Mapping[str, object]]:
+        """End one order. Raises LookupError."""
+        ...
+
+    async def end_orders(self, kind: OrderKind, matchers: Sequence[Matcher], *, who: str) -> list[Mapping[str, object]]:
+        """End the orders of a kind with just these matchers; without any, all of the kind. Raises LookupError."""
+        ...
+
+    async def approvals(self, *, everything: bool) -> list[Mapping[str, object]]:
+        """What waits for a person to agree, or with `everything` decided ones too, newest first."""
+        ...
+
+    async def approve(self, approval_id: str, *, who: str) -> Mapping[str, object]:
+        """Agree to one attempt. Raises LookupError."""
+        ...
+
+    async def reject(self, approval_id: str, *, who: str, why: str) -> Mapping[str, object]:
+        """Refuse an attempt; its step is over. Raises LookupError."""
         ...
 
     async def retry(self, incident: str, *, who: str) -> str:

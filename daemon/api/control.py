@@ -7,24 +7,24 @@
     POST /resume                          {"resumed": true}; false if nothing was paused
     POST /retry   {"incident": ID}        {"said": TEXT}; 404 for an unknown incident
 
-Who asks is who the kernel says is at the other end. Who may ask is decided by the socket's mode, 0660.
+and what `people.py` has. Who asks is who the kernel says is at the other end. Who may ask is decided by the socket's
+mode, 0660.
 """
 
 import asyncio
 import contextlib
 import errno
-import json
 import os
-import pwd
 import socket
 import stat
-import struct
 from pathlib import Path
 from typing import Never
 
 from aiohttp import web
 
 from daemon.api.bounds import Bounds
+from daemon.api.people import PeopleRoutes
+from daemon.api.request import refuse, text, who
 from daemon.api.wire import SOCKET_NAME, error_to_json
 from daemon.errors import HealdError
 from daemon.logs import log
@@ -32,10 +32,8 @@ from daemon.protocols import Control
 
 MODE = 0o660
 PATH_BYTES = 107  # sockaddr_un's sun_path, less its final zero (unix(7))
-TEXT_LENGTH = 1000  # characters of a reason for a pause
 INCIDENTS_AT_MOST = 1000
 KEEP_EVERY = 2.0  # seconds between two looks whether the socket's file is still there
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
 
 class ControlSocketError(HealdError):
@@ -52,7 +50,7 @@ class ControlServer:
     def __init__(self, control: Control, *, directory: Path) -> None:
         self.path = directory / SOCKET_NAME
         self._control = control
-        self._bounds = Bounds(refuse=lambda status, sentence: _refuse(status, sentence))
+        self._bounds = Bounds(refuse=lambda status, sentence: refuse(status, sentence))
         self._bounds.app.router.add_routes(
             [
                 web.get("/status", self._status),
@@ -61,6 +59,7 @@ class ControlServer:
                 web.post("/pause", self._pause),
                 web.post("/resume", self._resume),
                 web.post("/retry", self._retry),
+                *PeopleRoutes(control).routes,
             ]
         )
         self._server: asyncio.Server | None = None
@@ -129,10 +128,10 @@ class ControlServer:
     async def _incidents(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "50")
         if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= INCIDENTS_AT_MOST:
-            return _refuse(400, f"limit is {limit!r}; it must be a whole number from 1 to {INCIDENTS_AT_MOST}")
+            return refuse(400, f"limit is {limit!r}; it must be a whole number from 1 to {INCIDENTS_AT_MOST}")
         closed = request.query.get("closed", "0")
         if closed not in ("0", "1"):
-            return _refuse(400, f"closed is {closed!r}; it must be 0 or 1")
+            return refuse(400, f"closed is {closed!r}; it must be 0 or 1")
         found = await self._control.incidents(limit=int(limit), closed=closed == "1")
         return web.json_response({"incidents": found})
 
@@ -145,49 +144,21 @@ class ControlServer:
         return web.json_response(error_to_json(sentence, errors), status=422)
 
     async def _pause(self, request: web.Request) -> web.Response:
-        why = await _text(request, "why")
-        await self._control.pause(why=why, who=_who(request))
+        why = await text(request, "why")
+        await self._control.pause(why=why, who=who(request))
         return web.json_response({"paused": True})
 
     async def _resume(self, request: web.Request) -> web.Response:
-        return web.json_response({"resumed": await self._control.resume(who=_who(request))})
+        return web.json_response({"resumed": await self._control.resume(who=who(request))})
 
     async def _retry(self, request: web.Request) -> web.Response:
-        incident = await _text(request, "incident")
+        incident = await text(request, "incident")
         try:
-            said = await self._control.retry(incident, who=_who(request))
+            said = await self._control.retry(incident, who=who(request))
         except LookupError as error:
             sentence = str(error.args[0]) if error.args else f"there is no incident {incident}"
-            return _refuse(404, sentence)
+            return refuse(404, sentence)
         return web.json_response({"said": said})
-
-
-def _refuse(status: int, sentence: str) -> web.Response:
-    return web.json_response(error_to_json(sentence), status=status)
-
-
-async def _text(request: web.Request, key: str) -> str:
-    """The one text that a request carries: not empty, of one line and bounded. Raises HTTPBadRequest."""
-    try:
-        body = await request.json()
-    except ValueError as error:
-        raise web.HTTPBadRequest(reason="the body is not JSON") from error
-    value = body.get(key) if isinstance(body, dict) else None
-    if not isinstance(value, str) or not value.strip():
-        raise web.HTTPBadRequest(reason=f"the body must be {json.dumps({key: 'TEXT'})}, and the text not empty")
-    if len(value) > TEXT_LENGTH:
-        raise web.HTTPBadRequest(reason=f"{key} has {len(value)} characters; at most {TEXT_LENGTH} are kept")
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in value).split())
-
-
-def _who(request: web.Request) -> str:
-    """The user at the other end, by name, as the kernel knows it."""
-    peer = request.get_extra_info("socket")
-    _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 def _bind(path: Path) -> socket.socket:

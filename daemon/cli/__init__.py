@@ -17,6 +17,11 @@ _COMMANDS = {  # name: module, what it is in it, and its one line in the help, s
     "reload": ("operate", "reload_command", "Make the daemon read its rules file again."),
     "pause": ("operate", "pause_command", "Hold all acting until resume."),
     "resume": ("operate", "resume_command", "End a pause."),
+    "silence": ("people", "silence_group", "Keep quiet about something for a while."),
+    "maintenance": ("people", "maintenance_group", "Begin and end unplanned maintenance."),
+    "approvals": ("people", "approvals_command", "Show what waits for a person to agree."),
+    "approve": ("people", "approve_command", "Agree to one attempt."),
+    "reject": ("people", "reject_command", "Refuse an attempt."),
     "retry": ("operate", "retry_command", "Start an incident's ladder anew."),
 }
 

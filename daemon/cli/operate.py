@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.client import RELOAD_SECONDS, ask
+from daemon.cli.people import named, scope_options
 from daemon.cli.places import state_dir_option
 
 
@@ -22,19 +23,39 @@ def reload_command(state_dir: Path | None) -> None:
 
 @click.command("pause")
 @click.option("--why", required=True, metavar="TEXT", help="Why, for those who find it paused.")
+@scope_options
 @state_dir_option
-def pause_command(why: str, state_dir: Path | None) -> None:
-    """Hold all acting until `heald resume`, across restarts. Checks go on, and attempts under way finish."""
+def pause_command(
+    why: str, services: tuple[str, ...], rules: tuple[str, ...], checks: tuple[str, ...], state_dir: Path | None
+) -> None:
+    """Hold all acting until `heald resume`, across restarts, or that on a service, rule or check.
+
+    Checks go on, and attempts under way finish.
+    """
     if not why.strip():
         raise click.BadParameter("say why, for those who find it paused", param_hint="--why")
+    for matchers in named(services, rules, checks):
+        order = ask("POST", "/orders", state_dir=state_dir, body={"kind": "pause", "matchers": matchers, "why": why})
+        click.echo(f"{order['order']['id']}: paused {' '.join(matchers[0])}".replace(" = ", "="))
+    if services or rules or checks:
+        return
     ask("POST", "/pause", state_dir=state_dir, body={"why": why})
     click.echo("paused: heald acts on nothing until `heald resume`")
 
 
 @click.command("resume")
+@scope_options
 @state_dir_option
-def resume_command(state_dir: Path | None) -> None:
-    """End a pause."""
+def resume_command(
+    services: tuple[str, ...], rules: tuple[str, ...], checks: tuple[str, ...], state_dir: Path | None
+) -> None:
+    """End a pause: that of everything, or that of a service, rule or check."""
+    for matchers in named(services, rules, checks):
+        ended = ask("POST", "/orders/end", state_dir=state_dir, body={"kind": "pause", "matchers": matchers})
+        for order in ended["ended"]:
+            click.echo(f"{order['id']} ended")
+    if services or rules or checks:
+        return
     answer = ask("POST", "/resume", state_dir=state_dir)
     click.echo("resumed" if answer.get("resumed") else "it was not paused")
 

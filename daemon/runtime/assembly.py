@@ -246,6 +246,13 @@ class Assembly:
             self.store.submit(*measured)
         self.runs.flush()
 
+    async def record(self) -> None:
+        """Write what is new, and wait until it is on the disk. Raises StoreError."""
+        rows = self.board.take_rows()
+        if not self.runs.remembers:
+            raise StoreError(self._store_why() or "what was done before is not known yet")
+        await self.store.submit(*rows)
+
     def record_anew(self) -> None:
         """The store began anew while heald ran: write down all that is still known."""
         if self.runs.remembers:

@@ -101,6 +101,10 @@ class Circumstances:
         self._was_paused = why is not None
         return why
 
+    def acting_resumed(self) -> None:
+        """Somebody ended what held acting: runs that began before that decide nothing."""
+        self.readings_from = max(self.readings_from, self._clock.steady())
+
     def pause(self, *, why: str, who: str) -> None:
         """Write the kill switch. Raises HealdError if it cannot be written: then nothing is paused."""
         if self._pause_file is None:

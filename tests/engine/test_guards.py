@@ -113,8 +113,8 @@ def test_every_guard_is_tried_here() -> None:
 
 def test_the_order_is_the_one_of_the_page() -> None:
     page = (
-        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test maintenance silenced "
-        "stopped_by_operator flapping upstream storm min_healthy resource_busy settling cooldown limit_rule "
+        "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test maintenance "
+        "silenced stopped_by_operator flapping upstream storm min_healthy resource_busy settling cooldown limit_rule "
         "limit_resource budget conflict mode not_allowed approval"
     )
     assert [str(reason) for reason, _ in GUARDS] == page.split()

@@ -11,7 +11,6 @@ from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.metrics import Metrics, Sources
 from daemon.model.check import Check, Reading
-from daemon.model.incident import Incident
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
 from daemon.protocols import Clock
@@ -32,7 +31,7 @@ from daemon.runtime.pipeline import Pipeline
 from daemon.runtime.recall import Recalled, left_of_limits, put_back, recall
 from daemon.runtime.runs import Runs
 from daemon.runtime.scheduler import Scheduler
-from daemon.runtime.situation import Situation, scope_of
+from daemon.runtime.situation import Situation
 from daemon.runtime.storm import Storm
 from daemon.store.store import Store
 
@@ -81,24 +80,9 @@ class Assembly:
     def _wire_judges(self) -> None:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
-        around = self.circumstances
-        health, holds = Health(bindings, board), Holds(board, clock, metrics)
-        self.orders = Orders(bindings, board, clock)
-        self.storm = Storm(bindings, board=board, health=health, clock=clock)
-        self.approvals = Approvals(bindings, board, clock)
-        flaps = Flaps()
-        situation = Situation(
-            bindings,
-            board=board,
-            health=health,
-            orders=self.orders,
-            storm=self.storm,
-            flaps=flaps,
-            approvals=self.approvals,
-            circumstances=around,
-            clock=clock,
-        )
-        holds.is_quiet = self._is_quiet
+        health, holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
+        situation = self._wire_people(health, flaps)
+        holds.is_quiet = situation.is_quiet
         self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
         self.healing = Healing(
             bindings,
@@ -114,7 +98,7 @@ class Assembly:
             bindings,
             board=board,
             observations=self.observations,
-            circumstances=around,
+            circumstances=self.circumstances,
             health=health,
             healing=self.healing,
             orders=self.orders,
@@ -125,13 +109,23 @@ class Assembly:
             metrics=metrics,
         )
 
-    def _is_quiet(self, incident: Incident) -> bool:
-        """Whether people want to be left in peace about an incident."""
-        check = self.setup.checks.get(incident.check)
-        if check is None:
-            return False
-        scope = scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
-        return self.orders.is_quiet(scope)
+    def _wire_people(self, health: Health, flaps: Flaps) -> Situation:
+        """What people want and are asked, and what else the guards look at."""
+        bindings, board, clock = self._bindings, self.board, self._clock
+        self.orders = Orders(bindings, board, clock)
+        self.storm = Storm(bindings, board=board, health=health, clock=clock)
+        self.approvals = Approvals(bindings, board, clock)
+        return Situation(
+            bindings,
+            board=board,
+            health=health,
+            orders=self.orders,
+            storm=self.storm,
+            flaps=flaps,
+            approvals=self.approvals,
+            circumstances=self.circumstances,
+            clock=clock,
+        )
 
     def _wire_carriers(self) -> None:
         """What waits for checks, remediations and the store."""

@@ -9,7 +9,6 @@ from daemon.engine.condition import ABSENT, View
 from daemon.engine.counting import steady_of
 from daemon.engine.lifecycle import absent, advance, passed_over
 from daemon.engine.observations import Observations
-from daemon.engine.verification import Member, is_before_verify
 from daemon.metrics import Metrics
 from daemon.model.check import Check, Run
 from daemon.model.incident import OWN, IncidentState
@@ -25,10 +24,11 @@ from daemon.runtime.flaps import Flaps
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.incidents import Incidents
-from daemon.runtime.judging import Copies, Judged, Subject, judge, subjects, view_of
+from daemon.runtime.judging import Judged, Subject, judge, subjects, view_of
 from daemon.runtime.look import CANCEL_GRACE
 from daemon.runtime.orders import Orders
 from daemon.runtime.situation import Situation
+from daemon.runtime.verifying import Verifying
 
 _REMOVED = "the rule, the check or its subject was removed"
 _STALL = 0.25  # seconds past its timeout after which a run says more of heald than of its target
@@ -76,7 +76,7 @@ class Pipeline:
             metrics=metrics,
         )
         self._clock = clock
-        self._copies = Copies()
+        self._verifying = Verifying(bindings, board=board, observations=observations, aftercare=aftercare)
         bindings.declare(observations)
 
     def replace(self, bindings: Bindings) -> None:
@@ -84,9 +84,7 @@ class Pipeline:
         for name in self._bindings.by_check.keys() - bindings.by_check.keys():
             self._observations.drop(name)
         self._bindings = bindings
-        watches = self._board.watches.values()
-        self._copies.begin(watches, self._board.tracks)
-        bindings.declare(self._observations, [watch.rule for watch in watches])
+        self._verifying.replace(bindings)
         self._health.replace(bindings)
         self._flaps.forget(bindings.pairs)
         self._healing.replace(bindings)
@@ -135,7 +133,7 @@ class Pipeline:
         for binding in self._bindings.by_check[run.check]:
             breached += self._judge(binding, run, words)
         if self._board.watches:
-            self._verify(run, words)
+            self._verifying.hear(run, words)
         self._health.judged(check, run.ended)
         if not run.is_look:
             for binding, track in breached:
@@ -193,7 +191,7 @@ class Pipeline:
         rule, board = binding.rule, self._board
         track = board.tracks.get((rule.name, run.check, subject.name))
         resource = self._bindings.ladder_resource(binding, subject.name)
-        if board.watches and resource and self._is_settling(rule.name, resource, run.began):
+        if board.watches and resource and self._verifying.is_settling(rule.name, resource, run.began):
             if track is not None:
                 board.put_track(passed_over(track), is_change=False)
             if run.is_look:
@@ -245,35 +243,6 @@ class Pipeline:
         if ladder is None or ladder.floor is None:
             return None
         return steady_of(ladder.floor, self._clock.stamp())
-
-    def _is_settling(self, rule: str, resource: str, began: float) -> bool:
-        """Whether a run judges nothing for this ladder: something is being done to its resource."""
-        for watch in self._board.watches.values():
-            attempt = watch.attempt
-            touches = attempt.resource == resource or (attempt.rule, attempt.ladder) == (rule, resource)
-            if touches and not attempt.would and is_before_verify(watch, began):
-                return True
-        return False
-
-    # ---- verification -------------------------------------------------------------------------------------------
-
-    def _verify(self, run: Run, words: dict[Key, Verdict]) -> None:
-        """Tell each attempt under way what this run says of its incidents, by the attempt's own copy of the rule."""
-        for watch in list(self._board.watches.values()):
-            if watch.settled is None or run.began < watch.settled:
-                continue
-            said: dict[Member, Verdict] = {}
-            for check, name in watch.members:
-                if check != run.check:
-                    continue
-                if self._is_settling(watch.rule.name, watch.attempt.ladder, run.began):
-                    said[check, name] = Verdict.UNKNOWN
-                elif (watch.rule.name, name) in words and self._bindings.rules.get(watch.rule.name) is watch.rule:
-                    said[check, name] = words[watch.rule.name, name]
-                else:
-                    said[check, name] = self._copies.word(watch, run, name, self._observations)
-            if said:
-                self._aftercare.heard(watch, said, run.ended)
 
     # ---- transitions --------------------------------------------------------------------------------------------
 

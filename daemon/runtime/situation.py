@@ -6,7 +6,7 @@ from pathlib import Path
 from daemon.engine.guards import Facts, Proposal
 from daemon.model.approval import Approval
 from daemon.model.check import Check
-from daemon.model.incident import Hold
+from daemon.model.incident import Hold, Incident
 from daemon.model.order import Scope
 from daemon.protocols import Clock
 from daemon.runtime.approvals import Approvals
@@ -96,6 +96,14 @@ class Situation:
     def scope(self, binding: Binding, subject: str) -> Scope:
         """What an incident of this rule, check and subject is about."""
         return scope_of(self._bindings, binding.rule.name, binding.check, subject, str(binding.rule.severity))
+
+    def is_quiet(self, incident: Incident) -> bool:
+        """Whether people want to be left in peace about an incident: a silence or maintenance covers it."""
+        check = self._bindings.setup.checks.get(incident.check)
+        if check is None:
+            return False
+        scope = scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
+        return self._orders.is_quiet(scope)
 
     def approval(self, proposal: Proposal) -> Approval | None:
         """What was asked of people for this step of this ladder, if something can still come of it."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.lab.systemd import LabSystemd, systemd
+
 # Of who runs the tests (systemd, an operator's shell): heald would look there instead of where a test says.
 for _name in (
     "CREDENTIALS_DIRECTORY",
@@ -30,6 +32,13 @@ def _no_process_is_left() -> Iterator[None]:
     _, left = psutil.wait_procs(left, timeout=5)  # what was killed a moment ago is ending
     said = [f"{child.pid} {' '.join(_command_line(child))}" for child in left]
     assert [line for line in said if "multiprocessing.resource_tracker" not in line] == []
+
+
+@pytest.fixture(scope="session")
+def systemd_lab() -> Iterator[LabSystemd]:
+    """One real systemd for all tests of a worker: each names its units so that no other test has them."""
+    with systemd() as booted:
+        yield booted
 
 
 def _command_line(child: psutil.Process) -> list[str]:

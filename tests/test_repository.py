@@ -144,7 +144,8 @@ def test_every_library_that_is_imported_is_a_dependency() -> None:
     from importlib.metadata import packages_distributions
 
     owners = packages_distributions()
-    declared = {bare(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    extras = [requirement for extra in PROJECT["project"]["optional-dependencies"].values() for requirement in extra]
+    declared = {bare(requirement) for requirement in PROJECT["project"]["dependencies"] + extras}
     undeclared = set()
     for package in ("daemon", "checks", "remediations"):
         for path in (CHECKOUT / package).rglob("*.py"):

@@ -10,7 +10,9 @@ packages=(
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk
   prometheus      # promtool judges the metrics page
+  polkitd         # who may have systemd act: a rule that names units
   systemd         # systemd-analyze judges the unit file
+  systemd-container # systemd-nspawn: a real systemd in a container
   util-linux      # unshare and setpriv: a network and mounts of their own, a user who may not write
 )
 

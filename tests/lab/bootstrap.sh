@@ -4,8 +4,11 @@
 set -euo pipefail
 
 packages=(
+  busybox-static  # images for containers, made without a registry
   ca-certificates # TLS to a package index; tests make certificates of their own
+  docker.io       # a real Docker engine
   iproute2        # `ip`: a network without a route
+  iptables        # what a Docker engine needs for its networks
   libfaketime     # a wall clock that jumps
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.lab.docker import LabEngine, shared_engine
+
 # Of who runs the tests (systemd, an operator's shell): heald would look there instead of where a test says.
 for _name in (
     "CREDENTIALS_DIRECTORY",
@@ -37,3 +39,11 @@ def _command_line(child: psutil.Process) -> list[str]:
         return child.cmdline() or [child.name()]
     except psutil.NoSuchProcess:
         return ["(ended)"]
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabEngine]:
+    """The Docker engine that all tests share: use container names of your own, and stop it nowhere."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_engine(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as lab:
+        yield lab

@@ -1,11 +1,13 @@
 """What holds for every test: the environment is the test's own, and no process outlives the tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
 
+from daemon.runtime.toolbox import Toolbox
+from tests.lab.contexts import check_context, shared
 from tests.lab.docker import LabEngine, shared_engine
 
 # Of who runs the tests (systemd, an operator's shell): heald would look there instead of where a test says.
@@ -47,3 +49,11 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabEngine]:
     own = tmp_path_factory.getbasetemp()
     with shared_engine(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as lab:
         yield lab
+
+
+@pytest.fixture
+async def docker_context(docker: LabEngine) -> AsyncIterator[Toolbox]:
+    """A context whose connection `engine` is that engine."""
+    connections = shared(engine=("docker", {"url": docker.url}))
+    yield check_context(60, connections=connections)
+    await connections.close()

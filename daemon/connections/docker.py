@@ -104,15 +104,17 @@ class Engine:
     async def last_line(self, name: str, since: float) -> str:
         """The last line that is not blank of what a container wrote since then (seconds of the wall clock).
 
-        Empty if it wrote nothing, or if its logs go where the engine cannot read them.
+        To stderr, or else to stdout: the engine reads them apart and may mix up their order. Empty if it wrote nothing,
+        or if its logs go where the engine cannot read them.
         """
         from aiodocker import DockerError
 
+        container = self._client.containers.container(name)
+        # The engine wants fractions of a second with a fixed number of digits.
+        how: dict[str, Any] = {"tail": _LAST_LINES, "since": f"{since:.9f}"}
         async with self._asked():
-            container = self._client.containers.container(name)
             try:
-                # The engine wants fractions with a fixed number of digits.
-                lines = await container.log(stdout=True, stderr=True, tail=_LAST_LINES, since=f"{since:.9f}")
+                lines = [*await container.log(stdout=True, **how), *await container.log(stderr=True, **how)]
             except DockerError as error:
                 if error.status == _CONNECTION_LOST:
                     raise

@@ -36,6 +36,7 @@ class Container:
         self._info = info
         self._id = str(info["Id"])
         self._deadline = deadline  # by the loop's clock
+        self._ordered_at = 0.0  # by the wall clock; a quick program writes before the engine's own StartedAt
         self.name = name_of(info)
 
     async def start(self) -> str:
@@ -57,6 +58,7 @@ class Container:
         return described(info)
 
     async def _order(self, verb: str) -> None:
+        self._ordered_at = datetime.now(UTC).timestamp()
         try:
             await self._engine.order(verb, self._id, self._deadline - asyncio.get_running_loop().time())
         except RemediationError as error:
@@ -73,7 +75,7 @@ class Container:
         """Wait until it is healthy, or has run for a while if it has no HEALTHCHECK."""
         loop = asyncio.get_running_loop()
         info = await self._look()
-        first = began = info["State"]["StartedAt"]
+        began = info["State"]["StartedAt"]
         seen_since = loop.time()
         while True:
             if info["State"]["StartedAt"] != began:
@@ -82,15 +84,15 @@ class Container:
             if _runs(info) and (health_of(info) == "healthy" or (health_of(info) == "none" and has_stayed)):
                 return info
             if _is_given_up(info):
-                raise await self._failed(info, "did not come up", first)
+                raise await self._failed(info, "did not come up")
             if loop.time() + _POLL > self._deadline:
-                raise await self._failed(info, "is not up when the time is up", first)
+                raise await self._failed(info, "is not up when the time is up")
             await asyncio.sleep(_POLL)
             info = await self._look()
 
-    async def _failed(self, info: Info, what: str, since: str) -> RemediationError:
+    async def _failed(self, info: Info, what: str) -> RemediationError:
         state = info["State"]
-        said = await self._engine.last_line(self._id, max(0.0, _seconds(since)))
+        said = await self._engine.last_line(self._id, self._ordered_at)
         said = said or health_output(info)
         return RemediationError(
             f"container {self.name} {what}: it is {described(info)}" + (f"; it said: {said}" if said else ""),

@@ -71,6 +71,7 @@ units_before=$(units)
 apt update
 # shellcheck disable=SC2086 # a list of words
 apt install $missing
+command -v docker >/dev/null || apt install docker-cli # Debian 13 and newer have it apart from the engine
 # Debian enables what it installs: take that back for what came with this run.
 for unit in $(comm -13 <(echo "$units_before") <(units) | grep -E '\.(service|socket|timer)$'); do
   case $unit in

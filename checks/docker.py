@@ -84,12 +84,13 @@ _OWN_SHARE = 0.95  # of the run's time-out: we say what did not answer before th
 _MEASURE = 0.2  # seconds over which CPU use is measured; more would hold the run, less measures noise
 
 Name = Annotated[str, Field(min_length=1)]
+Container = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class Options(OptionsModel):
     """Which containers: exactly one of containers, project, label and all."""
 
-    containers: list[Name] = Field(
+    containers: list[Container] = Field(
         default_factory=list, description="Names of containers, as `docker ps` shows them under NAMES."
     )
     project: str | None = Field(default=None, min_length=1, description="All containers of this compose project.")

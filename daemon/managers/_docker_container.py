@@ -1,15 +1,18 @@
 """One container: what it is, in words, and how it is started and stopped."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon.plugin import RemediationError, ServiceState, format_duration
+from daemon.plugin import CheckContext, CheckError, RemediationError, ServiceState, format_duration
 
 Info = dict[str, Any]
 """What the engine says of a container (inspect)."""
 
+_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
+_SILENT_SHARE = 0.97  # of it, after which an engine that does not even say that is left
 _POLL = 0.1  # seconds between looks at a container that is coming up
 _STAYS_UP = 1.0  # seconds that a container without a HEALTHCHECK has to run before it counts as started
 _MOST_RESTARTS = 3  # by the engine itself, after which a container that does not stay up is given up
@@ -23,6 +26,22 @@ _WORDS = {
     "dead": ServiceState.FAILED,  # the engine could not remove it
 }
 _WORST_FIRST = (ServiceState.BUSY, ServiceState.FAILED, ServiceState.STOPPED, ServiceState.UNKNOWN)
+
+
+@contextlib.asynccontextmanager
+async def engine_of(connection: str | None, context: CheckContext) -> AsyncIterator[Any]:
+    """The engine, for as long as there is time. Raises CheckError if it cannot be asked, or says nothing till then."""
+    within = context.timeout * _SILENT_SHARE
+    try:
+        async with asyncio.timeout(within), context.connection("docker", connection) as engine:
+            yield engine
+    except TimeoutError as error:
+        raise CheckError(f"the Docker engine did not answer within {within:.1f}s") from error
+
+
+def deadline_of(context: CheckContext) -> float:
+    """When we say what is still going on, by the loop's clock."""
+    return asyncio.get_running_loop().time() + context.timeout * _OWN_SHARE
 
 
 class Container:

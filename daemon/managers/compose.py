@@ -15,7 +15,6 @@ or a compose file that has moved, is an error that no further try will mend. hea
 engine's socket, which is as much as being root on the host.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -26,7 +25,9 @@ from daemon.managers._compose_command import PROJECT, SERVICE, Compose, meant
 from daemon.managers._docker_container import (
     Container,
     Info,
+    deadline_of,
     described,
+    engine_of,
     is_sick,
     name_of,
     state_of,
@@ -45,7 +46,6 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
-_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
 _ONE_OFF = "com.docker.compose.oneoff"  # a container of `docker compose run`: nobody's service
 
 
@@ -121,7 +121,7 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
     Raises:
         CheckError: the engine cannot be asked.
     """
-    async with context.connection("docker", options.connection) as engine:
+    async with engine_of(options.connection, context) as engine:
         infos = await _containers(engine, options)
         if not infos:
             labels = await _labels_seen(engine)
@@ -140,7 +140,7 @@ class _Work:
         self.context = context
         self.engine = engine
         self.infos = infos
-        self.deadline = asyncio.get_running_loop().time() + context.timeout * _OWN_SHARE
+        self.deadline = deadline_of(context)
 
     def container(self, info: Info) -> Container:
         return Container(self.engine, info, self.deadline)
@@ -148,7 +148,7 @@ class _Work:
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[_Work], Awaitable[str]]) -> str:
     try:
-        async with context.connection("docker", options.connection) as engine:
+        async with engine_of(options.connection, context) as engine:
             infos = await _containers(engine, options)
             return await verb(_Work(options, context, engine, infos))
     except CheckError as error:

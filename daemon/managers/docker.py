@@ -10,7 +10,6 @@ an error that no further try will mend. heald's user has to be in the group of t
 being root on the host. There is no `reload`: a SIGHUP ends most programs that do not know it.
 """
 
-import asyncio
 import difflib
 import re
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from daemon.managers._docker_container import Container, Info, described, name_of, state_of
+from daemon.managers._docker_container import Container, Info, deadline_of, described, engine_of, name_of, state_of
 from daemon.plugin import (
     CheckContext,
     CheckError,
@@ -31,7 +30,6 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
-_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
 _MOST_NAMES = 20  # containers named in an error
 
 
@@ -78,7 +76,7 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
     Raises:
         CheckError: the engine cannot be asked.
     """
-    async with context.connection("docker", options.connection) as engine:
+    async with engine_of(options.connection, context) as engine:
         info = await _find(engine, options)
         if info is None:
             return ServiceStatus(state=ServiceState.UNKNOWN, detail=await _unknown_container(engine, options))
@@ -86,9 +84,9 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
 
 
 async def _act(done: str, verb: Callable[[Container], Awaitable[str]], options: Options, context: CheckContext) -> str:
-    deadline = asyncio.get_running_loop().time() + context.timeout * _OWN_SHARE
+    deadline = deadline_of(context)
     try:
-        async with context.connection("docker", options.connection) as engine:
+        async with engine_of(options.connection, context) as engine:
             info = await _find(engine, options)
             if info is None:
                 raise RemediationError(await _unknown_container(engine, options), permanent=True)

@@ -201,6 +201,7 @@ async def test_without_an_engine_we_are_blind(tmp_path: Path) -> None:
         ({}, "none is given; write exactly one of"),
         ({"all": False}, "none is given"),
         ({"containers": ["a"], "all": True}, "containers and all are given"),
+        ({"containers": ["../images"]}, "pattern"),
         ({"containers": ["a", "a"]}, "names one twice"),
         ({"containers": ["a"], "without": ["b"]}, "leave them out of containers"),
         ({"label": "a", "services": ["b"]}, "without their project"),

@@ -1,6 +1,6 @@
 """What the engine says of one container, as samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,21 +68,22 @@ def _sentence(info: Info, word: str) -> str:
     return f"{subject} {said.get(word, f'is {word}')}"
 
 
-def read_usage(first: Info | None, second: Info | None, limit: float) -> dict[str, Sample]:
-    """CPU and memory from two readings of its counters; none if it ended meanwhile. `limit` is in bytes, 0 if none."""
-    if second is None or "usage" not in second["memory_stats"]:
+def read_usage(seen: Sequence[Info], limit: float) -> dict[str, Sample]:
+    """CPU and memory from readings of its counters; none if it ended meanwhile. `limit` is in bytes, 0 if none."""
+    if not seen or "usage" not in seen[-1]["memory_stats"]:
         return {}
-    memory = second["memory_stats"]
+    first, last = seen[0], seen[-1]
+    memory = last["memory_stats"]
     kept = memory.get("stats") or {}
     # As `docker stats` has it: cgroup v1 has total_inactive_file, v2 inactive_file.
     droppable = kept.get("total_inactive_file", kept.get("inactive_file", 0))
     used = max(0.0, float(memory["usage"] - droppable))
-    samples: dict[str, Sample] = {"memory_bytes": used, "cpu_seconds": _cpu(second)}
+    samples: dict[str, Sample] = {"memory_bytes": used, "cpu_seconds": _cpu(last)}
     if limit:
         samples["memory_percent"] = 100.0 * used / limit
-    elapsed = _read_at(second) - _read_at(first) if first is not None else 0.0
-    if first is not None and elapsed > 0 and _cpu(second) >= _cpu(first):
-        samples["cpu_percent"] = 100.0 * (_cpu(second) - _cpu(first)) / elapsed
+    elapsed = _read_at(last) - _read_at(first)
+    if elapsed > 0 and _cpu(last) >= _cpu(first):
+        samples["cpu_percent"] = 100.0 * (_cpu(last) - _cpu(first)) / elapsed
     return samples
 
 

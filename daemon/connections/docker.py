@@ -2,7 +2,7 @@
 
 Engines of other hosts are not offered: what is started, stopped and limited belongs to this node. Whoever may write to
 the socket is root on the host, so heald's user is put into the socket's group only where heald is to heal or watch
-containers. Several containers are asked about at once, eight at most.
+containers. Several containers are asked about at once, eight at most (64 where it is about CPU and memory).
 """
 
 import asyncio
@@ -26,6 +26,7 @@ _SCHEME = "unix://"
 _ANSWER_WITHIN = 10.0  # seconds; an engine answers in milliseconds, or hangs
 _OWN_SHARE = 0.9  # of the time for connecting: we say that it hangs before the daemon says that we did
 _MOST_QUESTIONS = 8  # at once: a host may have hundreds of containers, and the engine has work of its own
+_MOST_COUNTS = 64  # readings of counters at once: Docker 20.10 lets each wait for up to a second
 _LAST_LINES = 10  # of a log that are read to find one that says something
 _CONNECTION_LOST = 900  # aiodocker's own status
 
@@ -57,7 +58,8 @@ class Engine:
     def __init__(self, url: str, client: "Docker") -> None:
         self.url = url
         self._client = client
-        self._places = asyncio.Semaphore(_MOST_QUESTIONS)
+        self._questions = asyncio.Semaphore(_MOST_QUESTIONS)
+        self._counts = asyncio.Semaphore(_MOST_COUNTS)
 
     async def close(self) -> None:
         """Let its connections go."""
@@ -90,9 +92,9 @@ class Engine:
         """The counters of CPU and memory of one container, read now; None if there is none."""
         from aiodocker import DockerError
 
-        # aiodocker's own `stats` knows no `one-shot`, without which the engine takes two seconds for an answer.
+        # aiodocker's own `stats` knows no `one-shot`, without which the engine always takes a second or two.
         path, how = f"containers/{name}/stats", {"stream": False, "one-shot": True}
-        async with self._asked():
+        async with self._asked(self._counts):
             try:
                 found: Info = await self._client._query_json(path, params=how)
             except DockerError as error:
@@ -143,8 +145,8 @@ class Engine:
                 raise RemediationError(error.message, permanent=error.status in (400, 404)) from error
 
     @contextlib.asynccontextmanager
-    async def _asked(self) -> AsyncIterator[None]:
-        async with _translated(self.url, _ANSWER_WITHIN), asyncio.timeout(_ANSWER_WITHIN), self._places:
+    async def _asked(self, places: asyncio.Semaphore | None = None) -> AsyncIterator[None]:
+        async with _translated(self.url, _ANSWER_WITHIN), asyncio.timeout(_ANSWER_WITHIN), places or self._questions:
             yield
 
 

@@ -11,7 +11,7 @@ from daemon.plugin import CheckContext, CheckError, RemediationError, ServiceSta
 Info = dict[str, Any]
 """What the engine says of a container (inspect)."""
 
-_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
+_OWN_SHARE = 0.9  # of the given time: we ask what is still going on, and say it, before the daemon ends us
 _SILENT_SHARE = 0.97  # of it, after which an engine that does not even say that is left
 _POLL = 0.1  # seconds between looks at a container that is coming up
 _STAYS_UP = 1.0  # seconds that a container without a HEALTHCHECK has to run before it counts as started

@@ -268,9 +268,11 @@ async def test_a_run_of_compose_that_is_nobodys_service_is_left_alone(project: P
 
 
 async def test_time_that_is_up_is_said(project: Project, context: Toolbox) -> None:
-    project.up("--wait")
-    short = check_context(0.5, connections=context.connections)
-    with pytest.raises(RemediationError, match=r"the time is up|did not restart it within"):
+    project.file.write_text(COMPOSE_FILE.replace("api: {", "api: {healthcheck: {interval: 60s}, "))
+    project.up("api")
+    assert (await manager.status(project.options(), context)).state is ServiceState.BUSY
+    short = check_context(6.0, connections=context.connections)
+    with pytest.raises(RemediationError, match=r"is not up when the time is up: it is running for \ds, starting"):
         await manager.restart(project.options(), short)
 
 

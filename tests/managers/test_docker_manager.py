@@ -51,9 +51,8 @@ async def test_restart_stop_and_start_are_seen_by_the_engine(docker: LabEngine, 
     assert said.startswith(f"restarted container {name}, now running for ")
     assert "; it was running for " in said
     assert docker.inspect(name)["State"]["StartedAt"] > before
-    assert await manager.stop(options(name), context) == (
-        f"stopped container {name}, now exited with exit code 0; it was running for 1s"
-    )
+    said = await manager.stop(options(name), context)
+    assert said.startswith(f"stopped container {name}, now exited with exit code 0; it was running for ")
     status = await manager.status(options(name), context)
     assert (status.state, status.detail) == (ServiceState.STOPPED, "exited with exit code 0")
     await manager.stop(options(name), context)  # nothing to do is no error
@@ -123,6 +122,8 @@ async def test_a_container_that_the_engine_restarts_over_and_over_is_busy_and_gi
     docker.run(name, "--restart", "always", command=FAILS)
     await until(lambda: docker.state(name) == "restarting")
     status = await manager.status(options(name), context)
+    while status.state is ServiceState.RUNNING:  # for a moment between two ends
+        status = await manager.status(options(name), context)
     assert (status.state, status.detail) == (ServiceState.BUSY, "restarting with exit code 3")
     with pytest.raises(RemediationError, match=r"did not come up: .*; it said: cannot open the database") as caught:
         await manager.restart(options(name), context)

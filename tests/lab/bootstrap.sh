@@ -4,8 +4,11 @@
 set -euo pipefail
 
 packages=(
+  busybox-static  # images for containers, made without a registry
   ca-certificates # TLS to a package index; tests make certificates of their own
+  docker.io       # a real Docker engine
   iproute2        # `ip`: a network without a route
+  iptables        # what a Docker engine needs for its networks
   libfaketime     # a wall clock that jumps
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk
@@ -70,6 +73,7 @@ units_before=$(units)
 apt update
 # shellcheck disable=SC2086 # a list of words
 apt install $missing
+command -v docker >/dev/null || apt install docker-cli # Debian 13 and newer have it apart from the engine
 # Debian enables what it installs: take that back for what came with this run.
 for unit in $(comm -13 <(echo "$units_before") <(units) | grep -E '\.(service|socket|timer)$'); do
   case $unit in

@@ -12,6 +12,7 @@ and `async def close(client)`.
 The file's name is the plug-in's name. Nothing is registered anywhere.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -54,6 +55,7 @@ __all__ = [
     "SickError",
     "Size",
     "Target",
+    "UnitName",
     "format_duration",
     "sample",
     "translate",
@@ -150,6 +152,21 @@ def _folder(value: str) -> str:
 
 Folder = Annotated[str, AfterValidator(_folder)]
 """The folder a command runs in."""
+
+_UNIT_KINDS = "service|socket|target|device|mount|automount|swap|timer|path|slice|scope"
+
+
+def _unit_name(value: str) -> str:
+    name = value if re.search(rf"\.({_UNIT_KINDS})$", value) else f"{value}.service"
+    if len(name) > 255 or not re.fullmatch(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\@-]*)?\.[a-z]+", name):
+        raise ValueError(f"{value!r} is not the name of a systemd unit; write one such as nginx.service")
+    if "@." in name:
+        raise ValueError(f"{value!r} is a template; name an instance of it, such as {name.replace('@.', '@one.')}")
+    return name
+
+
+UnitName = Annotated[str, AfterValidator(_unit_name)]
+"""A systemd unit by its full name; `.service` is added where no kind of unit is written, as systemctl does."""
 
 
 def sample(name: str, dimension: Dimension, meaning: str) -> SampleSpec:

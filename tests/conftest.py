@@ -1,10 +1,15 @@
 """What holds for every test: the environment is the test's own, and no process outlives the tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
+
+from daemon.runtime.toolbox import Toolbox
+from tests.lab.contexts import check_context, shared
+from tests.lab.docker import LabEngine, shared_engine
+from tests.lab.systemd import LabSystemd, systemd
 
 # Of who runs the tests (systemd, an operator's shell): heald would look there instead of where a test says.
 for _name in (
@@ -32,8 +37,31 @@ def _no_process_is_left() -> Iterator[None]:
     assert [line for line in said if "multiprocessing.resource_tracker" not in line] == []
 
 
+@pytest.fixture(scope="session")
+def systemd_lab() -> Iterator[LabSystemd]:
+    """One real systemd for all tests of a worker: each names its units so that no other test has them."""
+    with systemd() as booted:
+        yield booted
+
+
 def _command_line(child: psutil.Process) -> list[str]:
     try:
         return child.cmdline() or [child.name()]
     except psutil.NoSuchProcess:
         return ["(ended)"]
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabEngine]:
+    """The Docker engine that all tests share: use container names of your own, and stop it nowhere."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_engine(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as lab:
+        yield lab
+
+
+@pytest.fixture
+async def docker_context(docker: LabEngine) -> AsyncIterator[Toolbox]:
+    """A context whose connection `engine` is that engine."""
+    connections = shared(engine=("docker", {"url": docker.url}))
+    yield check_context(60, connections=connections)
+    await connections.close()

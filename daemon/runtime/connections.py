@@ -110,6 +110,7 @@ class Connections:
             entry.users = 0
             self.drop(key, entry)
             await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._closing)  # of those that broke a moment ago
 
 
 class Use:

@@ -4,13 +4,18 @@
 set -euo pipefail
 
 packages=(
+  busybox-static  # images for containers, made without a registry
   ca-certificates # TLS to a package index; tests make certificates of their own
+  docker.io       # a real Docker engine
   iproute2        # `ip`: a network without a route
+  iptables        # what a Docker engine needs for its networks
   libfaketime     # a wall clock that jumps
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk
   prometheus      # promtool judges the metrics page
+  polkitd         # who may have systemd act: a rule that names units
   systemd         # systemd-analyze judges the unit file
+  systemd-container # systemd-nspawn: a real systemd in a container
   util-linux      # unshare and setpriv: a network and mounts of their own, a user who may not write
 )
 
@@ -68,6 +73,7 @@ units_before=$(units)
 apt update
 # shellcheck disable=SC2086 # a list of words
 apt install $missing
+command -v docker >/dev/null || apt install docker-cli # Debian 13 and newer have it apart from the engine
 # Debian enables what it installs: take that back for what came with this run.
 for unit in $(comm -13 <(echo "$units_before") <(units) | grep -E '\.(service|socket|timer)$'); do
   case $unit in

@@ -48,7 +48,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 
 def _look(file: Path) -> dict[str, Sample]:
     try:
-        words = file.read_text(encoding="ascii").split()  # proc(5): 0.20 0.18 0.12 1/80 11206
+        words = file.read_text(encoding="utf-8").split()  # proc(5): 0.20 0.18 0.12 1/80 11206
         loads = [float(word) for word in words[:3]]
         running, _, threads = words[3].partition("/")
         found: dict[str, Sample] = {"running": float(running), "threads": float(threads)}

@@ -61,7 +61,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 def _look(proc: Path) -> dict[str, Sample]:
     try:
         # proc(5): MemTotal:       24684096 kB
-        lines = (line.split() for line in (proc / "meminfo").read_text(encoding="ascii").splitlines())
+        lines = (line.split() for line in (proc / "meminfo").read_text(encoding="utf-8").splitlines())
         sizes = {words[0].rstrip(":"): float(words[1]) * 1024.0 for words in lines}
         total, swap, swap_free = sizes["MemTotal"], sizes["SwapTotal"], sizes["SwapFree"]
         available = sizes["MemAvailable"]  # Linux 3.14
@@ -86,7 +86,7 @@ def _pressures(folder: Path) -> Iterator[tuple[str, float]]:
     for what in dict.fromkeys(what for what, _ in _PRESSURES):
         with contextlib.suppress(OSError):  # not built in, or switched off: reading fails with EOPNOTSUPP
             # Documentation/accounting/psi.rst: some avg10=0.00 avg60=0.00 avg300=0.00 total=0
-            for line in (folder / what).read_text(encoding="ascii").splitlines():
+            for line in (folder / what).read_text(encoding="utf-8").splitlines():
                 kind, *words = line.split()
                 values = dict(word.split("=", 1) for word in words)
                 if (what, kind) in _PRESSURES:

@@ -160,11 +160,11 @@ async def silent(folder: Path) -> object:
         raise OSError(ctypes.get_errno(), "mount")
     threads = threading.active_count()
     found, seconds = [], []
-    for timeout in (0.5, 0.5, 0.5):
+    for timeout in (1.0, 1.0, 1.0):
         began = asyncio.get_running_loop().time()
         found.append(await look(timeout=timeout, mounts=["/", str(point)]))
         seconds.append(asyncio.get_running_loop().time() - began)
-    discovered = await look(timeout=0.5)
+    discovered = await look(timeout=1.0)
     left = threading.active_count() - threads
     os.close(program)
     await until(lambda: threading.active_count() <= threads)

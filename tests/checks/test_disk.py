@@ -149,8 +149,8 @@ def test_a_mount_that_hangs_is_a_time_out_of_that_mount_alone_and_costs_one_thre
         assert (each["up"], each["error"], each["filesystem"]) == (0, "timeout", "fuse")
         assert each["detail"].startswith(f"no answer from {folder}/d for ")
     assert found["root"] == [1, 1, 1]
-    assert found["seconds"][0] == pytest.approx(0.475, abs=0.2)
-    assert max(found["seconds"][1:]) < 0.4  # what did not come back is not waited for once more
+    assert found["seconds"][0] >= 0.95
+    assert max(found["seconds"][1:]) < 0.8  # what did not come back is not waited for once more
     assert found["threads"] <= 2  # of the named mount, and of the same one as it is discovered
     assert (found["dead"]["up"], found["dead"]["error"]) == (0, "disconnected")
 

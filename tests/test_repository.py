@@ -140,11 +140,18 @@ def test_every_dependency_has_its_sentence() -> None:
     assert [name for name, why in rows.items() if name != "package" and len(why.split()) < 2] == []
 
 
+def test_the_extra_all_has_every_one() -> None:
+    extras = dict(PROJECT["project"]["optional-dependencies"])
+    everything = extras.pop("all")
+    assert sorted(everything) == sorted({requirement for extra in extras.values() for requirement in extra})
+
+
 def test_every_library_that_is_imported_is_a_dependency() -> None:
     from importlib.metadata import packages_distributions
 
     owners = packages_distributions()
-    declared = {bare(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["all"]
+    declared = {bare(requirement) for requirement in wanted}
     undeclared = set()
     for package in ("daemon", "checks", "remediations"):
         for path in (CHECKOUT / package).rglob("*.py"):

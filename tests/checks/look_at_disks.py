@@ -103,17 +103,17 @@ async def given_up(folder: Path) -> object:
 async def listed(folder: Path) -> object:
     """What is listed, and what is left out: each word is a mount that the test knows."""
     long = tmpfs(folder / "a-long-name")
-    for name in ("bind", "under/covered", "work"):
+    for name in ("bind", "under/covered", "layers"):
         (folder / name).mkdir(parents=True)
     call("mount", "--bind", long, folder / "bind")
     tmpfs(folder / "twice", "size=1M")
     tmpfs(folder / "twice", "size=2M")
     tmpfs(folder / "under/covered")
     tmpfs(folder / "under")
-    file = tmpfs(folder / "work") / "file"
+    file = tmpfs(folder / "layers") / "file"
     for name in ("lower", "upper", "scratch", "overlay"):
-        (folder / "work" / name).mkdir()
-    work = folder / "work"
+        (folder / "layers" / name).mkdir()
+    work = folder / "layers"
     layers = f"lowerdir={work}/lower,upperdir={work}/upper,workdir={work}/scratch"
     call("mount", "-t", "overlay", "-o", layers, "none", work / "overlay")
     file.touch()
@@ -123,7 +123,7 @@ async def listed(folder: Path) -> object:
     call("umount", folder / "lone")  # of this file system only a file is left
     tmpfs(folder / "a b\tc\\d\né")
     tmpfs(folder / os.fsdecode(b"\xff"))
-    call("mount", "-t", "ramfs", "none", folder / "work/upper")
+    call("mount", "-t", "ramfs", "none", folder / "layers/upper")
     return {
         "all": await look(),
         "excluded": await look(exclude=[f"{folder}/tw*", f"{folder}/bind"]),

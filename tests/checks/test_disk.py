@@ -109,16 +109,16 @@ def test_each_disk_is_listed_once_and_what_is_no_disk_is_left_out(folder: Path) 
     def ours(which: str) -> set[str]:
         return {name.removeprefix(f"{folder}/") for name in found[which] if name.startswith(f"{folder}/")}
 
-    assert ours("all") == {"bind", "twice", "under", "work", "a b\tc\\d\né", "\ufffd"}
+    assert ours("all") == {"bind", "twice", "under", "layers", "a b\tc\\d\né", "\ufffd"}
     assert found["all"][f"{folder}/twice"]["total_bytes"] == 2 * MIB  # the one on top
     assert "/" in found["all"]
     assert not [name for name in found["all"] if name.startswith(("/proc/", "/sys/"))]
     assert ours("all") - ours("excluded") == {"twice", "bind"}
-    assert ours("with overlay") - ours("all") == {"work/overlay"}
+    assert ours("with overlay") - ours("all") == {"layers/overlay"}
     assert {name: it["filesystem"] for name, it in found["named"].items()} == {
         "/proc": "proc",
         f"{folder}/a-long-name": "tmpfs",
-        f"{folder}/work/overlay": "overlay",
+        f"{folder}/layers/overlay": "overlay",
     }
 
 

@@ -100,7 +100,7 @@ async def test_a_killed_server_costs_one_reading_and_is_there_again_after_its_re
 async def test_a_server_killed_while_it_is_asked_is_closed_or_reset(lab: LabRedis) -> None:
     async with to(port=lab.port) as connections:
         await look(connections)
-        lab.signal(signal.SIGSTOP)
+        lab.send(signal.SIGSTOP)
         running = asyncio.create_task(look(connections))
         await asyncio.sleep(0.05)
         lab.stop()
@@ -112,12 +112,12 @@ async def test_a_server_killed_while_it_is_asked_is_closed_or_reset(lab: LabRedi
 async def test_a_silent_server_is_a_time_out_until_it_goes_on(lab: LabRedis) -> None:
     async with to(port=lab.port) as connections:
         await look(connections)
-        lab.signal(signal.SIGSTOP)
+        lab.send(signal.SIGSTOP)
         for _ in range(2):  # the open connection, and a new one
             found = await look(connections, timeout=0.3)
             assert answer(found) == (0, "timeout")
             assert "latency_seconds" not in found
-        lab.signal(signal.SIGCONT)
+        lab.send(signal.SIGCONT)
         assert answer(await look(connections)) == (1, "")
 
 

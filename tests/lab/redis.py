@@ -53,7 +53,7 @@ class LabRedis:
             assert time.monotonic() < deadline, "redis-server does not answer"
             time.sleep(0.02)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self.process is not None
         self.process.send_signal(number)

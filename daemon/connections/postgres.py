@@ -109,6 +109,10 @@ class Client:
 
 async def connect(options: Options, context: CheckContext) -> Client:
     """A client with an open session. Raises SickError, CheckError."""
+    try:
+        import asyncpg  # noqa: F401  # late, as only who uses a connection needs it; and before anything is opened
+    except ImportError as error:
+        raise CheckError(f"a PostgreSQL cannot be asked without {error.name}: install heald[postgres]") from error
     dsn = options.dsn.get_secret_value()
     scheme, _, rest = dsn.partition("://")
     client = Client(f"{scheme.partition('+')[0]}://{rest}", _place(dsn))  # SQLAlchemy writes postgresql+asyncpg://

@@ -89,10 +89,12 @@ class Client:
 
 async def connect(options: Options, context: CheckContext) -> Client:
     """A client that has been answered. Raises SickError, CheckError."""
-    import redis.asyncio as library  # slow and large: only where a connection is used
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
+    try:
+        import redis.asyncio as library  # slow and large: only where a connection is used
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise CheckError(f"a Redis cannot be asked without {error.name}: install heald[redis]") from error
     settings, place = _settings(options)
     if options.ca_file is not None:
         await check_authorities(options.ca_file)

@@ -1,5 +1,6 @@
 """How a database is named, and that no part of it comes back in an error."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from pydantic import ValidationError
 
 from daemon.connections import postgres as postgres_connection
 from daemon.connections.postgres import _place, _without_password
+from daemon.errors import CheckError
+from tests.lab.contexts import check_context
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,10 @@ def test_what_is_wrong_with_a_dsn_is_said_without_its_password() -> None:
     assert _without_password("`sslmode` is wrong", dsn) == "`sslmode` is wrong"
     assert "p@ss" not in _without_password("what of p@ss", dsn)
     assert "p%40ss" not in _without_password("what of p%40ss", dsn)
+
+
+async def test_without_its_package_we_are_blind_and_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    options: Any = postgres_connection.Options.model_validate({"dsn": "postgres://db1/shop"}, strict=False)
+    with pytest.raises(CheckError, match=r"without asyncpg: install heald\[postgres\]"):
+        await postgres_connection.connect(options, check_context())

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -161,3 +162,9 @@ def test_what_keeps_us_from_looking(error: OSError, text: str) -> None:
     verdict = not_reached(error, "db port 1")
     assert isinstance(verdict, CheckError)
     assert text in str(verdict)
+
+
+async def test_without_its_package_we_are_blind_and_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(CheckError, match=r"without redis.*: install heald\[redis\]"):
+        await redis_connection.connect(redis_connection.Options(), check_context())

@@ -56,17 +56,18 @@ class Connections:
             # In a task of its own: that one of those who wait loses patience is no reason to begin anew for the others.
             entry.opening = asyncio.create_task(_open(kind, options, context), name=f"connection {entry.name}")
             entry.opening.add_done_callback(lambda opening: self._opened(key, entry, opening))
-        assert entry.opening is not None  # noqa: S101  # no entry is kept without one
+        opening = entry.opening
+        assert opening is not None  # noqa: S101  # no entry is kept without one
         entry.users += 1
         try:
-            return entry, await asyncio.shield(entry.opening)
+            return entry, await asyncio.shield(opening)
         except BaseException:
-            self.leave(key, entry, is_broken=entry.opening.done())
+            self.leave(key, entry, is_broken=_has_failed(opening))
             raise
 
     def _opened(self, key: tuple[str, str | None], entry: _Entry, opening: asyncio.Task[Any]) -> None:
         """Forget an opening that failed, whoever still waits for it: the next use must not hear an old error."""
-        if opening.cancelled() or opening.exception() is not None:
+        if _has_failed(opening):
             self.drop(key, entry)
 
     def leave(self, key: tuple[str, str | None], entry: _Entry, *, is_broken: bool) -> None:
@@ -110,7 +111,7 @@ class Connections:
             entry.users = 0
             self.drop(key, entry)
             await asyncio.gather(*self._closing)
-        await asyncio.gather(*self._closing)  # of those that broke a moment ago
+        await asyncio.gather(*self._closing)  # of those that were dropped before
 
 
 class Use:
@@ -133,6 +134,10 @@ class Use:
     ) -> None:
         if self._entry is not None:
             self._connections.leave(self._key, self._entry, is_broken=error is not None)
+
+
+def _has_failed(opening: asyncio.Task[Any]) -> bool:
+    return opening.done() and (opening.cancelled() or opening.exception() is not None)
 
 
 async def _open(kind: ConnectionType, options: Any, context: CheckContext) -> Any:

@@ -22,7 +22,9 @@ def expected(path: Path) -> list[str]:
         ("<checks>", types.checks),
         ("<remediations>", types.remediations),
         ("<managers>", types.managers),
+        ("<connections>", types.connections),
         ("<http options>", fields_of(types.checks["http"].options)),
+        ("<redis options>", fields_of(types.connections["redis"].options)),
     ):
         text = text.replace(mark, ", ".join(names))
     return text.splitlines()
@@ -75,3 +77,5 @@ def test_a_secret_that_stands_in_the_file_is_not_repeated() -> None:
         assert secret not in str(error)
         assert secret not in error.render()
     assert "bearer: *****" in error.render()
+    error = problems(BAD / "connection-secret-in-url.yaml")
+    assert "hunter2" not in str(error) + error.render()

@@ -12,8 +12,10 @@ packages=(
   libfaketime     # a wall clock that jumps
   nginx-light     # a real web server to check over HTTP
   mount           # a full disk
+  postgresql      # a real database, started by the tests as another user than root
   prometheus      # promtool judges the metrics page
   polkitd         # who may have systemd act: a rule that names units
+  redis-server    # a real Redis
   systemd         # systemd-analyze judges the unit file
   systemd-container # systemd-nspawn: a real systemd in a container
   util-linux      # unshare and setpriv: a network and mounts of their own, a user who may not write

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -55,10 +56,14 @@ class LabSupervisord:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 30
-        while not Path(self.socket).exists():
+        while not self._listens():
             assert self.process.poll() is None, (self.folder / "supervisord.log").read_text()
             assert time.monotonic() < deadline, "supervisord did not open its socket"
             time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:  # it is there a moment before anybody listens on it
+            return connection.connect_ex(self.socket) == 0
 
     def stop(self) -> None:
         """End it and all it runs."""

@@ -201,3 +201,22 @@ def test_the_resource_is_the_services_own() -> None:
 def test_wrong_options_are_refused_and_say_why(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         options(**given)
+
+
+async def test_reload_runs_its_command_and_nothing_else(script: list[str], tmp_path: Path) -> None:
+    settings = options(start=[*script, "start"], stop=[*script, "stop"], reload=[*script, "reload"])
+    said = await command.reload(settings, check_context())
+    assert said.startswith(f"reloaded by {script[0]} reload in ")
+    assert calls(tmp_path) == ["reload"]
+
+
+async def test_a_reload_that_is_not_set_cannot_be_run_or_hangs_fails() -> None:
+    for given, text, is_permanent in (
+        (options(restart=["true"]), "no reload command is set", True),
+        (options(restart=["true"], reload=["no-such-command"]), "cannot run reload command no-such-command", True),
+        (options(restart=["true"], reload=sh("exit 7")), "reload command sh failed: exit code 7", False),
+        (options(restart=["true"], reload=["sleep", "60"]), "ended by heald after", False),
+    ):
+        with pytest.raises(RemediationError, match=text) as caught:
+            await command.reload(given, check_context(timeout=0.3))
+        assert caught.value.permanent is is_permanent

@@ -1,51 +1,15 @@
 """The restart remediation through real service managers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import pytest
 
 from daemon.errors import RemediationError
 from daemon.managers import command, supervisor
-from daemon.model.service import Service, ServiceStatus
-from daemon.protocols import CheckContext, ServiceManager
 from remediations import restart
 from tests.lab.contexts import act_context, target
+from tests.lab.managers import bound
 from tests.lab.supervisor import LabSupervisord, supervisord
-
-
-@dataclass
-class Bound:
-    """A manager's module bound to one service, as the configuration binds it."""
-
-    module: ModuleType
-    options: Any
-    kind: str
-    resource: str
-
-    async def start(self, context: CheckContext) -> str:
-        said: str = await self.module.start(self.options, context)
-        return said
-
-    async def stop(self, context: CheckContext) -> str:
-        said: str = await self.module.stop(self.options, context)
-        return said
-
-    async def restart(self, context: CheckContext) -> str:
-        said: str = await self.module.restart(self.options, context)
-        return said
-
-    async def status(self, context: CheckContext) -> ServiceStatus:
-        status: ServiceStatus = await self.module.status(self.options, context)
-        return status
-
-
-def bound(module: ModuleType, name: str, **given: Any) -> ServiceManager:
-    options = module.Options.model_validate(given)
-    kind = module.__name__.rpartition(".")[2]
-    return Bound(module, options, kind, module.resource(options, Service(name=name), "node"))
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ class Incidents:
         self._aftercare = aftercare
         self._clock = clock
         self._metrics = metrics
+        self._covered: set[TrackKey] = set()  # by planned work, at their newest run
         self._pending_since: dict[TrackKey, float] = {}
 
     def note(self, before: Track, after: Track, at: Stamp, because: str) -> None:
@@ -94,6 +95,16 @@ class Incidents:
             binding, track.subject
         )
         return replace(track, incident=incident_id, muted=muted)
+
+    def was_in_maintenance(self, binding: Binding, subject: str) -> bool:
+        """Whether planned work covers it, or did at the run before: time up to its end does not count."""
+        key = (binding.rule.name, binding.check.name, subject)
+        was_covered = key in self._covered
+        if self.is_in_maintenance(binding, subject):
+            self._covered.add(key)
+            return True
+        self._covered.discard(key)
+        return was_covered
 
     def is_in_maintenance(self, binding: Binding, subject: str) -> bool:
         """Whether planned work covers it now."""

@@ -228,7 +228,7 @@ class Pipeline:
         after = advance(after, judged.verdict, judged.clears, run.ended, binding.timing)
         if after.muted and after.state is IncidentState.FIRING:
             well_for = self._health.upstream_well_for(binding.check.service, run.ended)
-            if self._incidents.is_in_maintenance(binding, subject.name):
+            if self._incidents.was_in_maintenance(binding, subject.name):
                 well_for = 0.0
             after = replace(after, counted=min(after.counted, well_for))
         if subject.blind is ABSENT:

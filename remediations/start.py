@@ -1,4 +1,7 @@
-"""Starts a service through whoever runs it: that of the check, or the one that is named. One that runs is left alone."""
+"""Starts a service through whoever runs it: the service of the check, or the one that is named.
+
+A service that runs is left alone.
+"""
 
 from daemon.plugin import ActContext, Field, OptionsModel, Outcome, Target
 from remediations._service import done, planned

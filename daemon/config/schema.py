@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, create_model
 
 from daemon.model.address import parse_address
 from daemon.model.rule import Limit
@@ -101,6 +101,14 @@ Labels = dict[str, str]
 """Free words by free names."""
 
 
+def _only(model: type[OptionsModel], *names: str) -> type[OptionsModel]:
+    """Some fields of a model, as a model of their own."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in model.model_fields.items() if name in names
+    }
+    return create_model(f"{model.__name__}Defaults", __base__=OptionsModel, **fields)
+
+
 class HistoryKeys(OptionsModel):
     """`settings.history`."""
 
@@ -191,11 +199,40 @@ class StepKeys(OptionsModel):
     approval: bool | None = Field(default=None, description="Whether a person must agree first.")
 
 
+CheckDefaults = _only(CheckKeys, "every", "timeout", "retry_every", "vanish_after", "max_subjects", "labels")
+"""`defaults.checks`: what a check has that does not say it itself."""
+RuleDefaults = _only(RuleKeys, "for_", "clear_for", "severity", "limit", "relapse", "escalate_after", "runbook")
+"""`defaults.rules`: as `defaults.checks`."""
+
+
+class DefaultsKeys(OptionsModel):
+    """`defaults`; its parts are read one by one."""
+
+    checks: Any = Field(default=None, description="Keys of every check that does not say them itself.")
+    rules: Any = Field(default=None, description="Keys of every rule that does not say them itself.")
+    steps: Any = Field(default=None, description="Keys of every step that does not say them itself.")
+
+
+class IncludedKeys(OptionsModel):
+    """A file that another one includes; its parts are read one by one."""
+
+    version: int = Field(description="The format of this file; write version: 1.")
+    connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
+    services: Any = Field(default=None, description="What is kept alive, by name.")
+    checks: Any = Field(default=None, description="What is looked at, by name.")
+    rules: Any = Field(default=None, description="When something is wrong and what is done, by name.")
+
+
 class FileKeys(OptionsModel):
     """The file as a whole; its parts are read one by one."""
 
     version: int = Field(description="The format of this file; write version: 1.")
+    include: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="Files that belong to this one, from its folder on, such as rules.d/*.yaml; a glob may match none.",
+    )
     settings: Any = Field(default=None, description="Of the whole daemon.")
+    defaults: Any = Field(default=None, description="Keys of checks, rules and steps that do not say them themselves.")
     connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
     services: Any = Field(default=None, description="What is kept alive, by name.")
     checks: Any = Field(default=None, description="What is looked at, by name.")

@@ -17,7 +17,8 @@ def validate_command(ctx: click.Context, file: Path | None) -> None:
     """Say every error of a rules file: FILE, else $HEALD_CONFIG, ./rules.yaml, /etc/heald/rules.yaml.
 
     The files that it includes are read with it. Exits 0 if all is valid and 1 if not. Each error is
-    FILE:LINE:COLUMN: PATH: TEXT on stderr, and under it the line of the file and a caret, both indented. References are resolved, so that those that cannot be are said too.
+    FILE:LINE:COLUMN: PATH: TEXT on stderr, and under it the line of the file and a caret, both indented. References are
+    resolved, so that those that cannot be are said too.
     """
     from daemon.config.load import load
     from daemon.config.problems import ConfigError

@@ -3,12 +3,12 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema, create_model
 
 from daemon.model.address import parse_address
 from daemon.model.rule import Limit
 from daemon.model.units import format_duration, parse_duration
-from daemon.plugin import Duration, OptionsModel, Size
+from daemon.plugin import DURATION_PATTERN, Duration, OptionsModel, Size
 
 _LONGEST = 10 * 365 * 86400.0  # seconds; a longer wait is a mistake, and no clock is that steady
 _SHORTEST_INTERVAL = 0.01  # seconds: the scheduler would do nothing else
@@ -87,15 +87,42 @@ Wait = Annotated[Duration, AfterValidator(_wait)]
 Interval = Annotated[Duration, AfterValidator(_wait), AfterValidator(_interval)]
 """A duration that may not be 0s."""
 Limits = Annotated[
-    list[Annotated[InstanceOf[Limit], BeforeValidator(parse_limit)]],
+    list[
+        Annotated[
+            InstanceOf[Limit],
+            BeforeValidator(parse_limit),
+            WithJsonSchema(
+                {
+                    "type": "string",
+                    "title": "limit",
+                    "pattern": rf"^[0-9]{{1,7}}/{DURATION_PATTERN}$",
+                    "examples": ["3/1h"],
+                }
+            ),
+        ]
+    ],
     AfterValidator(_limits),
 ]
 """Most attempts in each window, all at once."""
-Cooldown = Annotated[tuple[float, float], BeforeValidator(_cooldown)]
+Cooldown = Annotated[
+    tuple[float, float],
+    BeforeValidator(_cooldown),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "title": "duration, or a range such as 1m..30m",
+            "pattern": rf"^{DURATION_PATTERN}(\.\.{DURATION_PATTERN})?$",
+        }
+    ),
+]
 """Least and most quiet time after an attempt, in seconds."""
-ConditionText = Annotated[str, BeforeValidator(_condition)]
+ConditionText = Annotated[
+    str, BeforeValidator(_condition), WithJsonSchema({"type": "string", "title": "condition", "minLength": 1})
+]
 """A condition, which is compiled once the checks are known."""
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[
+    str, AfterValidator(_url), WithJsonSchema({"type": "string", "title": "URL", "pattern": f"^{_URL.pattern}$"})
+]
 """An address for people."""
 Labels = dict[str, str]
 """Free words by free names."""
@@ -127,7 +154,7 @@ class SettingsKeys(OptionsModel):
     escalate_after: Wait = Field(default=600.0, description="Held longer than this, people are told.")
     concurrency: int = Field(default=512, ge=1, le=100_000, description="Most runs in flight.")
     history: HistoryKeys = Field(default=HistoryKeys(), description="How much run history is kept.")
-    listen: Annotated[str, BeforeValidator(_listen)] = Field(
+    listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string", "title": "address"})] = Field(
         default="127.0.0.1:9797", description="HOST:PORT of metrics and health pages."
     )
 
@@ -137,7 +164,9 @@ class ServiceKeys(OptionsModel):
 
     depends_on: list[str] = Field(default=[], description="Services that must be well for this one to be.")
     run_by: Any = Field(default=None, description="Who runs it: one manager and its options.")
-    limit: Limits | None = Field(default=None, description="Most attempts on it.")
+    limit: Limits | None = Field(
+        default=None, description="Most attempts on it, by whichever rule; without it [3/1h, 6/1d]."
+    )
     runbook: Url | None = Field(default=None, description="URL for people.")
     labels: Labels = Field(default={}, description="Free words for selection.")
 
@@ -155,10 +184,19 @@ class CheckKeys(OptionsModel):
 
     service: str | None = Field(default=None, description="The service it looks at.")
     every: Interval = Field(default=30.0, description="Time between runs.")
-    timeout: Interval | None = Field(default=None, description="How long a run may take; at most every.")
-    retry_every: Interval | None = Field(default=None, description="Time between runs while pending or verifying.")
-    vanish_after: Interval | None = Field(default=None, description="How long a discovered subject may be absent.")
-    max_subjects: int | None = Field(default=None, ge=1, le=1_000_000, description="Most readings of a run.")
+    timeout: Interval | None = Field(
+        default=None, description="How long a run may take; without it the lesser of 10s and every."
+    )
+    retry_every: Interval | None = Field(
+        default=None, description="Time between runs while pending or verifying; without it a third of every."
+    )
+    vanish_after: Interval | None = Field(
+        default=None,
+        description="How long a discovered subject may be absent; without it ten times every, at least 5m.",
+    )
+    max_subjects: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most subjects of a run that discovers them; without it 1000."
+    )
     labels: Labels = Field(default={}, description="Free words for selection.")
 
 
@@ -171,13 +209,19 @@ class RuleKeys(OptionsModel):
     clear_when: ConditionText | None = Field(
         default=None, description="A condition that replaces not breached for leaving."
     )
-    for_: Wait | None = Field(default=None, alias="for", description="Breached for so long before it fires.")
+    for_: Wait | None = Field(
+        default=None, alias="for", description="Breached for so long before it fires; without it twice every."
+    )
     clear_for: Wait = Field(default=0.0, description="Clear for so long before it resolves.")
     severity: Literal["P0", "P1", "P2", "P3"] = Field(default="P2", description="P0 now to P3 within a day.")
     steps: Any = Field(default=None, description="What is tried, one after the other.")
-    limit: Limits | None = Field(default=None, description="Most attempts of this rule.")
-    relapse: Wait | None = Field(default=None, description="After closing, the ladder goes on for so long.")
-    escalate_after: Wait | None = Field(default=None, description="Held longer than this, people are told.")
+    limit: Limits | None = Field(default=None, description="Most attempts of this rule; without it [3/1h, 6/1d].")
+    relapse: Wait | None = Field(
+        default=None, description="After closing, the ladder goes on for so long; without it 10m."
+    )
+    escalate_after: Wait | None = Field(
+        default=None, description="Held longer than this, people are told; without it as in settings."
+    )
     runbook: Url | None = Field(default=None, description="URL for people.")
     summary: str | None = Field(default=None, min_length=1, description="A sentence for people.")
 

@@ -7,8 +7,7 @@ speak of a part; finding none makes us blind.
 
 Write `avg(cpu_percent, 5m) > 90%` for load over time, or `rate(cpu_seconds, 5m) > 0.9s/s` where one process matches.
 
-What a process uses is shown to the same user and to root everywhere; with hidepid, the others need the group that /proc
-was mounted with.
+It needs no rights where /proc shows every process; with hidepid, it needs the group that /proc was mounted with (gid=).
 """
 
 import asyncio

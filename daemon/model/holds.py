@@ -24,7 +24,7 @@ HOLDS: Mapping[HoldReason, HoldText] = {
     ),
     HoldReason.PAUSED: HoldText(
         "Somebody paused all acting, or the kill switch is there.",
-        "`heald resume`, or the end of the pause where it was given one.",
+        "`heald resume`, which removes the kill switch too.",
     ),
     HoldReason.STARTUP_GRACE: HoldText(
         "heald or its host started too recently (`settings.startup_grace`): what is slow to start is not sick.",

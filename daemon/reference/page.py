@@ -144,4 +144,12 @@ def _takes(row: Row) -> str:
 def _item_lines(items: Sequence[tuple[str, str, str]], width: int) -> Iterator[str]:
     for name, takes, meaning in items:
         yield f"  {name}  ({takes})"
-        yield from textwrap.wrap(meaning, width, initial_indent="      ", subsequent_indent="      ")
+        indent = " " * 6
+        yield from textwrap.wrap(
+            meaning,
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )

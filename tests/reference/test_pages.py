@@ -55,7 +55,7 @@ def test_nothing_on_a_page_is_without_words(page: Page) -> None:
 
 @each([page for page in PAGES if page.kind == "checks"])
 def test_a_check_says_what_is_sick_and_what_is_blind(page: Page) -> None:
-    assert re.search(r"`up` (is )?0|\bsick\b", page.text)
+    assert re.search(r"`up`\s+(is\s+)?(always\s+)?[01]|\bsick\b", page.text)
     assert re.search(r"\bblind\b|UNKNOWN", page.text)
 
 

@@ -65,7 +65,6 @@ CAUGHT = [
     "top-level-text",
     "two-managers",
     "unknown-check-type",
-    "unknown-manager",
     "unknown-mode",
     "unknown-option",
     "unknown-remediation",

@@ -51,13 +51,13 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         return None
     chosen = linking.plugin_key(node, path, "remediations", "remediation", StepKeys)
     others = [key for key in node.entries if key not in fields_of(StepKeys)]
-    read = linking.reader.keys(StepKeys, node, path, omit=others)
+    read = linking.reader.keys(StepKeys, node, path, omit=others, defaults=linking.defaults.get("steps"))
     if chosen is None:
         return None
     name, options_node = chosen
     kind = linking.types.remediations[name]
     options = linking.options(kind.options, options_node, join(path, name))
-    if kind.asks and read.model is not None and read.model.approval is False:
+    if kind.asks and read.model is not None and read.model.approval is False and "approval" in node.entries:
         said = f"approval: false has no effect, as {name} always asks; leave it out"
         linking.add(node.entries["approval"].key, join(path, "approval"), said)
     keys = read.good

@@ -3,12 +3,12 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema, create_model
 
 from daemon.model.address import parse_address
 from daemon.model.rule import Limit
 from daemon.model.units import format_duration, parse_duration
-from daemon.plugin import Duration, OptionsModel, Size
+from daemon.plugin import DURATION_PATTERN, Duration, OptionsModel, Size
 
 _LONGEST = 10 * 365 * 86400.0  # seconds; a longer wait is a mistake, and no clock is that steady
 _SHORTEST_INTERVAL = 0.01  # seconds: the scheduler would do nothing else
@@ -87,18 +87,53 @@ Wait = Annotated[Duration, AfterValidator(_wait)]
 Interval = Annotated[Duration, AfterValidator(_wait), AfterValidator(_interval)]
 """A duration that may not be 0s."""
 Limits = Annotated[
-    list[Annotated[InstanceOf[Limit], BeforeValidator(parse_limit)]],
+    list[
+        Annotated[
+            InstanceOf[Limit],
+            BeforeValidator(parse_limit),
+            WithJsonSchema(
+                {
+                    "type": "string",
+                    "title": "limit",
+                    "pattern": rf"^[0-9]{{1,7}}/{DURATION_PATTERN}$",
+                    "examples": ["3/1h"],
+                }
+            ),
+        ]
+    ],
     AfterValidator(_limits),
 ]
 """Most attempts in each window, all at once."""
-Cooldown = Annotated[tuple[float, float], BeforeValidator(_cooldown)]
+Cooldown = Annotated[
+    tuple[float, float],
+    BeforeValidator(_cooldown),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "title": "duration, or a range such as 1m..30m",
+            "pattern": rf"^{DURATION_PATTERN}(\.\.{DURATION_PATTERN})?$",
+        }
+    ),
+]
 """Least and most quiet time after an attempt, in seconds."""
-ConditionText = Annotated[str, BeforeValidator(_condition)]
+ConditionText = Annotated[
+    str, BeforeValidator(_condition), WithJsonSchema({"type": "string", "title": "condition", "minLength": 1})
+]
 """A condition, which is compiled once the checks are known."""
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[
+    str, AfterValidator(_url), WithJsonSchema({"type": "string", "title": "URL", "pattern": f"^{_URL.pattern}$"})
+]
 """An address for people."""
 Labels = dict[str, str]
 """Free words by free names."""
+
+
+def _only(model: type[OptionsModel], *names: str) -> type[OptionsModel]:
+    """Some fields of a model, as a model of their own."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in model.model_fields.items() if name in names
+    }
+    return create_model(f"{model.__name__}Defaults", __base__=OptionsModel, **fields)
 
 
 class HistoryKeys(OptionsModel):
@@ -122,7 +157,7 @@ class SettingsKeys(OptionsModel):
     escalate_after: Wait = Field(default=600.0, description="Held longer than this, people are told.")
     concurrency: int = Field(default=512, ge=1, le=100_000, description="Most runs in flight.")
     history: HistoryKeys = Field(default=HistoryKeys(), description="How much run history is kept.")
-    listen: Annotated[str, BeforeValidator(_listen)] = Field(
+    listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string", "title": "address"})] = Field(
         default="127.0.0.1:9797", description="HOST:PORT of metrics and health pages."
     )
 
@@ -132,7 +167,9 @@ class ServiceKeys(OptionsModel):
 
     depends_on: list[str] = Field(default=[], description="Services that must be well for this one to be.")
     run_by: Any = Field(default=None, description="Who runs it: one manager and its options.")
-    limit: Limits | None = Field(default=None, description="Most attempts on it.")
+    limit: Limits | None = Field(
+        default=None, description="Most attempts on it, by whichever rule; without it [3/1h, 6/1d]."
+    )
     runbook: Url | None = Field(default=None, description="URL for people.")
     labels: Labels = Field(default={}, description="Free words for selection.")
 
@@ -151,11 +188,18 @@ class CheckKeys(OptionsModel):
     service: str | None = Field(default=None, description="The service it looks at.")
     every: Interval = Field(default=30.0, description="Time between runs.")
     timeout: Interval | None = Field(
-        default=None, description="How long a run may take; else 10s or every, the lesser."
+        default=None, description="How long a run may take; without it the lesser of 10s and every."
     )
-    retry_every: Interval | None = Field(default=None, description="Time between runs while pending or verifying.")
-    vanish_after: Interval | None = Field(default=None, description="How long a discovered subject may be absent.")
-    max_subjects: int | None = Field(default=None, ge=1, le=1_000_000, description="Most readings of a run.")
+    retry_every: Interval | None = Field(
+        default=None, description="Time between runs while pending or verifying; without it a third of every."
+    )
+    vanish_after: Interval | None = Field(
+        default=None,
+        description="How long a discovered subject may be absent; without it ten times every, at least 5m.",
+    )
+    max_subjects: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most subjects of a run that discovers them; without it 1000."
+    )
     labels: Labels = Field(default={}, description="Free words for selection.")
 
 
@@ -168,13 +212,19 @@ class RuleKeys(OptionsModel):
     clear_when: ConditionText | None = Field(
         default=None, description="A condition that replaces not breached for leaving."
     )
-    for_: Wait | None = Field(default=None, alias="for", description="Breached for so long before it fires.")
+    for_: Wait | None = Field(
+        default=None, alias="for", description="Breached for so long before it fires; without it twice every."
+    )
     clear_for: Wait = Field(default=0.0, description="Clear for so long before it resolves.")
     severity: Literal["P0", "P1", "P2", "P3"] = Field(default="P2", description="P0 now to P3 within a day.")
     steps: Any = Field(default=None, description="What is tried, one after the other.")
-    limit: Limits | None = Field(default=None, description="Most attempts of this rule.")
-    relapse: Wait | None = Field(default=None, description="After closing, the ladder goes on for so long.")
-    escalate_after: Wait | None = Field(default=None, description="Held longer than this, people are told.")
+    limit: Limits | None = Field(default=None, description="Most attempts of this rule; without it [3/1h, 6/1d].")
+    relapse: Wait | None = Field(
+        default=None, description="After closing, the ladder goes on for so long; without it 10m."
+    )
+    escalate_after: Wait | None = Field(
+        default=None, description="Held longer than this, people are told; without it as in settings."
+    )
     runbook: Url | None = Field(default=None, description="URL for people.")
     summary: str | None = Field(default=None, min_length=1, description="A sentence for people.")
 
@@ -196,11 +246,40 @@ class StepKeys(OptionsModel):
     approval: bool | None = Field(default=None, description="Whether a person must agree first.")
 
 
+CheckDefaults = _only(CheckKeys, "every", "timeout", "retry_every", "vanish_after", "max_subjects", "labels")
+"""`defaults.checks`: what a check has that does not say it itself."""
+RuleDefaults = _only(RuleKeys, "for_", "clear_for", "severity", "limit", "relapse", "escalate_after", "runbook")
+"""`defaults.rules`: as `defaults.checks`."""
+
+
+class DefaultsKeys(OptionsModel):
+    """`defaults`; its parts are read one by one."""
+
+    checks: Any = Field(default=None, description="Keys of every check that does not say them itself.")
+    rules: Any = Field(default=None, description="Keys of every rule that does not say them itself.")
+    steps: Any = Field(default=None, description="Keys of every step that does not say them itself.")
+
+
+class IncludedKeys(OptionsModel):
+    """A file that another one includes; its parts are read one by one."""
+
+    version: int = Field(description="The format of this file; write version: 1.")
+    connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
+    services: Any = Field(default=None, description="What is kept alive, by name.")
+    checks: Any = Field(default=None, description="What is looked at, by name.")
+    rules: Any = Field(default=None, description="When something is wrong and what is done, by name.")
+
+
 class FileKeys(OptionsModel):
     """The file as a whole; its parts are read one by one."""
 
     version: int = Field(description="The format of this file; write version: 1.")
+    include: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="Files that belong to this one, from its folder on, such as rules.d/*.yaml; a glob may match none.",
+    )
     settings: Any = Field(default=None, description="Of the whole daemon.")
+    defaults: Any = Field(default=None, description="Keys of checks, rules and steps that do not say them themselves.")
     connections: Any = Field(default=None, description="Clients that checks and managers share, by name.")
     services: Any = Field(default=None, description="What is kept alive, by name.")
     checks: Any = Field(default=None, description="What is looked at, by name.")

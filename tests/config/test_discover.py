@@ -173,6 +173,7 @@ CHECKS_THAT_LACK = {
     "an async check": (CHECK.replace("async def check", "def check"), "its check is no async function"),
     "a parameter": (CHECK.replace("(options, context)", "(options)"), "its check cannot be called with"),
     "a truth value": (CHECK + "DISCOVERS = 1\n", "its DISCOVERS is 1; write True or False"),
+    "an example": (CHECK + "EXAMPLE = {'checks': {}}\n", "its EXAMPLE is no text; write the parts of a rules file"),
     "a plain samples": (CHECK + "async def samples(options): ...\n", "its samples is no plain function"),
     "good Python": (CHECK + "x = (\n", "it cannot be imported: SyntaxError"),
     "a module of ours": (CHECK + "import daemon.nothing\n", "it cannot be imported: No module named 'daemon.nothing'"),

@@ -287,9 +287,9 @@ def test_the_keys_that_are_right_are_checked_beside_those_that_are_wrong(read: L
 
 
 def test_the_later_sections_of_the_design_are_unknown_keys(read: Load) -> None:
-    for section in ("include", "defaults", "tasks", "maintenance"):
+    for section in ("tasks", "maintenance"):
         (said,) = refused(read, f"version: 1\n{section}: {{}}\n")
-        assert said.startswith(f"{section}: the key {section} is not known; allowed are version, settings")
+        assert said.startswith(f"{section}: the key {section} is not known; allowed are version, include")
 
 
 def test_a_condition_on_the_right_of_a_colon_may_name_any_other_check(read: Load) -> None:

@@ -61,7 +61,7 @@ def test_a_check_says_what_is_sick_and_what_is_blind(page: Page) -> None:
 
 @each(PAGES)
 def test_a_page_says_what_rights_are_needed(page: Page) -> None:
-    assert re.search(r"\brights?\b|permission|privilege|\bgroup\b|\bruns? as\b|\broot\b", page.text)
+    assert re.search(r"(?i)\brights?\b|permission|privilege|\bgroup\b|\bruns? as\b|\broot\b", page.text)
 
 
 @each(PAGES)

@@ -1,6 +1,6 @@
 # Each target is complete in itself on a fresh Debian or Ubuntu; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check install uninstall bench format lock clean
+.PHONY: help setup demo run test check install uninstall bench format reference lock clean
 .NOTPARALLEL:
 # The environment is the checkout's own, whatever is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -46,6 +46,9 @@ bench: setup ## run every benchmark in bench/
 format: setup ## format the code, and mend what ruff can mend
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+reference: setup ## write docs/reference anew from the code and the plug-ins
+	@$(PY) -m daemon.reference docs/reference
 
 # A lock file carries hashes and no address: where packages come from is the business of who installs them.
 UV = $(shell command -v uv || echo .uv/bin/uv)

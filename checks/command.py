@@ -5,6 +5,8 @@ is a command that does not end in time. With 3 unknown, any other code, death by
 there, the plug-in could not look, so neither could we: the run is UNKNOWN. With `exit_codes: plain` 0 is up and all
 else is down, but for 126 and 127, by which shells say that they could not run something.
 Source of codes and output: Monitoring Plugins Development Guidelines, "Plugin Return Codes".
+
+The command runs as the user that heald runs as, and needs what it needs itself.
 """
 
 import math
@@ -31,6 +33,15 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+checks:
+  mail_queue: {command: {argv: [/usr/lib/nagios/plugins/check_mailq, -w, "50", -c, "200"], samples: {unsent: none}}}
+  backup_mounted: {command: {argv: [mountpoint, -q, /backup], exit_codes: plain}, every: 1m}
+rules:
+  mail-stuck: {check: mail_queue, when: up == 0, for: 5m}
+  mail-piles-up: {check: mail_queue, when: "avg(unsent, 10m) > 30", severity: P3}
+  backup-gone: {check: backup_mounted, when: up == 0}
+"""
 SAMPLES = (
     sample("up", Dimension.NONE, "1 for the states ok and warning, 0 for critical."),
     sample("state", Dimension.STRING, "ok, warning or critical; with plain exit codes ok or critical."),

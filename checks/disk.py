@@ -33,6 +33,14 @@ from pydantic import AfterValidator, model_validator
 from checks._mounts import Call, Calls, ElsewhereError, Found, Mount, read_mounts, shown
 from daemon.plugin import CheckContext, CheckError, Dimension, Field, Folder, OptionsModel, Reading, Sample, sample
 
+EXAMPLE = """
+checks:
+  disks: {disk: {}, every: 1m}
+rules:
+  disk-full: {check: disks, when: "used_percent > 90% or inodes_used_percent > 90%", for: 5m, severity: P2}
+  disk-soon-full: {check: disks, when: "time_until(used_percent, 95%, 6h) < 4h", for: 30m, severity: P2}
+  disk-broken: {check: disks, when: forced_read_only == true, severity: P1}
+"""
 DISCOVERS = True
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if the file system is mounted and answers, 0 if not; missing if we may not look."),

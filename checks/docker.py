@@ -36,6 +36,16 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+services:
+  api: {run_by: {compose: {project: shop, service: api}}}
+checks:
+  shop_containers: {docker: {project: shop, without: [shop-migrate-1]}, every: 15s}
+  api_container: {service: api, docker: {project: shop, services: [api]}, every: 15s}
+rules:
+  container-down: {check: shop_containers, when: up == 0, for: 1m}
+  api-down: {check: api_container, when: up == 0, for: 1m, steps: [restart: {}]}
+"""
 DISCOVERS = True
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if the container runs and is not unhealthy, else 0."),

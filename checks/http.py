@@ -5,6 +5,8 @@ incomplete, redirects, status, body or json. We are blind, and the run is UNKNOW
 the resolver does not answer, we are out of descriptors or ports, or `ca_file` cannot be read. Each run makes new
 connections, one more for each redirect; the seconds of a stage are added up over them. Cookies are not kept, and the
 environment's proxy settings are not used.
+
+It needs no rights but to read `ca_file`. Passwords and tokens stay out of the file as references.
 """
 
 import base64
@@ -31,6 +33,21 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+checks:
+  shop_health:
+    http:
+      url: https://shop.example/health
+      bearer: "${env:SHOP_TOKEN}"
+      expect_status: [200]
+      expect_json: {status: UP}
+      json_samples: {queued: queue.length}
+    every: 15s
+rules:
+  shop-down: {check: shop_health, when: up == 0, for: 1m, severity: P1}
+  shop-slow: {check: shop_health, when: "avg(latency_seconds, 5m) > 2s or queued > 100"}
+  shop-certificate: {check: shop_health, when: certificate_expires_seconds < 14d, severity: P3}
+"""
 SAMPLES = (
     *NET_SAMPLES,
     sample("tls_seconds", Dimension.SECONDS, "The TLS handshake; missing without https."),

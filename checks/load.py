@@ -15,6 +15,12 @@ from pathlib import Path
 
 from daemon.plugin import CheckContext, CheckError, Dimension, OptionsModel, Reading, Sample, sample
 
+EXAMPLE = """
+checks:
+  host_load: {load: {}}
+rules:
+  load-high: {check: host_load, when: "load5_percent > 80%", for: 10m, severity: P3}
+"""
 _MINUTES = (1, 5, 15)
 
 SAMPLES = (

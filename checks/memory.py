@@ -19,6 +19,13 @@ from pathlib import Path
 
 from daemon.plugin import CheckContext, CheckError, Dimension, OptionsModel, Reading, Sample, sample
 
+EXAMPLE = """
+checks:
+  host_memory: {memory: {}}
+rules:
+  memory-low: {check: host_memory, when: "available_percent < 10%", for: 5m, severity: P2}
+  memory-stalls: {check: host_memory, when: "pressure_memory_full_avg60 > 10%", for: 5m, severity: P1}
+"""
 _PROC = Path("/proc")
 _MEANINGS = {"some": "at least one task waited", "full": "all tasks that had work waited"}
 _PRESSURES = (("memory", "some"), ("memory", "full"), ("io", "some"), ("io", "full"), ("cpu", "some"))

@@ -30,6 +30,15 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+connections:
+  shop_db: {postgres: {dsn: "${env:SHOP_DATABASE_URL}"}}
+checks:
+  shop_database: {postgres: {connection: shop_db}}
+rules:
+  database-down: {check: shop_database, when: up == 0, for: 1m, severity: P1}
+  sessions-many: {check: shop_database, when: "connections_percent > 90%", for: 1m}
+"""
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if the server answers, 0 if it does not."),
     sample("error", Dimension.STRING, "Why up is 0, one word of the check's list; empty while up is 1."),

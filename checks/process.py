@@ -6,6 +6,8 @@ Where /proc shows us only our own processes (hidepid), finding one is `up` 1 wit
 speak of a part; finding none makes us blind.
 
 Write `avg(cpu_percent, 5m) > 90%` for load over time, or `rate(cpu_seconds, 5m) > 0.9s/s` where one process matches.
+
+It needs no rights where /proc shows every process; with hidepid, it needs the group that /proc was mounted with (gid=).
 """
 
 import asyncio
@@ -41,6 +43,13 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+checks:
+  worker: {process: {pid_file: /run/worker.pid}}
+rules:
+  worker-gone: {check: worker, when: up == 0, for: 30s, severity: P1}
+  worker-spins: {check: worker, when: "avg(cpu_percent, 5m) > 95%", for: 5m}
+"""
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if at least one process runs, 0 if none does."),
     sample(

@@ -28,6 +28,15 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+connections:
+  shop_cache: {redis: {host: localhost, password: "${env:SHOP_REDIS_PASSWORD}"}}
+checks:
+  cache: {redis: {connection: shop_cache}}
+rules:
+  cache-down: {check: cache, when: up == 0, for: 30s, severity: P1}
+  cache-full: {check: cache, when: "memory_percent > 90%", for: 5m}
+"""
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if the server answers PING and INFO, 0 if it does not."),
     sample("error", Dimension.STRING, "Why up is 0, one word of the check's list; empty while up is 1."),

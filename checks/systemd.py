@@ -36,6 +36,16 @@ from daemon.plugin import (
     sample,
 )
 
+EXAMPLE = """
+services:
+  web: {run_by: {systemd: {unit: nginx.service}}}
+checks:
+  web_unit: {service: web, systemd: {unit: nginx.service}}
+  units: {systemd: {failed: true}, every: 1m}
+rules:
+  web-down: {check: web_unit, when: up == 0, for: 30s, steps: [restart: {}]}
+  units-failed: {check: units, when: failed_units > 0, for: 2m, severity: P3}
+"""
 DISCOVERS = True
 SAMPLES = (
     sample("up", Dimension.NONE, "1 if the unit does its work, 0 if not; of the host: if none has failed."),

@@ -2,6 +2,8 @@
 
 `up` is 0 with `error` refused, reset, closed, timeout, unreachable, name_not_found or unexpected. We are blind, and the
 run is UNKNOWN, where there is no route from here, the resolver does not answer, or we are out of descriptors or ports.
+
+It needs no rights.
 """
 
 import asyncio
@@ -15,6 +17,13 @@ from pydantic import model_validator
 from checks._net import NET_SAMPLES, Host, Look, connect, look_once, resolve
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
+EXAMPLE = """
+checks:
+  redis_port: {tcp: {host: localhost, port: 6379, send: "PING\\r\\n", expect_regex: '^(\\+PONG|-NOAUTH)'}}
+rules:
+  redis-down: {check: redis_port, when: up == 0, for: 30s, severity: P1}
+  redis-slow: {check: redis_port, when: "avg(first_byte_seconds, 1m) > 100ms"}
+"""
 _MOST_READ = 16384  # bytes of an answer that are searched
 
 SAMPLES = (

@@ -34,6 +34,10 @@ RUN_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.
 LAG_BOUNDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 # Seconds. From the fastest rule (1 s checks, no `for`) to an hour: what is healed later was healed by people.
 INCIDENT_BOUNDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+_RUNS = (
+    "Ended runs: ok, we could look, however sick the target is; blind, we could not; timeout, it did not end in time, "
+    "which is blind too; skipped, it was due and its last run had not ended."
+)
 
 
 class RunResult(StrEnum):
@@ -165,15 +169,19 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Every family, for the registry."""
         yield from _of_checks(self._checks)
-        yield _histogram("schedule_lag_seconds", "Seconds from due to started, of runs.", self.schedule_lag)
+        yield _histogram("schedule_lag_seconds", "How late runs started, in seconds.", self.schedule_lag)
         yield _histogram("time_to_detect_seconds", "Seconds from first breach to firing.", self.time_to_detect)
         yield _histogram("time_to_heal_seconds", "Seconds from firing to resolved.", self.time_to_heal)
-        yield _counts("holds", "Times that acting was held, by reason.", ("rule", "reason"), self._holds.items())
-        yield _counts("attempts", "Attempts to heal.", ("remediation", "outcome"), self._attempts.items())
-        yield _counts("attempts_verified", "What came of them.", ("remediation", "result"), self._verified.items())
+        text = "Times that acting was held; counted when the reason changes, `exhausted` too."
+        yield _counts("holds", text, ("rule", "reason"), self._holds.items())
+        text = "Attempts to heal: succeeded, failed, lapsed or lost; in observe mode would."
+        yield _counts("attempts", text, ("remediation", "outcome"), self._attempts.items())
+        text = "What verification found: effective, ineffective or unverified."
+        yield _counts("attempts_verified", text, ("remediation", "result"), self._verified.items())
         if self._reload is not None:
             ok, at = self._reload
-            yield _gauge("config_last_reload_successful", "Whether the newest configuration could be used.", ok)
+            text = "0 after a reload that was refused: an older configuration is in use."
+            yield _gauge("config_last_reload_successful", text, ok)
             text = "When a configuration was last put to use, in seconds since the epoch."
             yield _gauge("config_last_reload_success_timestamp_seconds", text, at)
         yield InfoMetricFamily("heald_build", "The running version of heald.", {"version": self._version})
@@ -218,9 +226,9 @@ def _counts(
 
 
 def _of_checks(checks: dict[str, CheckMetrics]) -> Iterator[Metric]:
-    runs = CounterMetricFamily("heald_check_runs", "Runs of a check, by how they ended.", labels=("check", "result"))
-    blind = GaugeMetricFamily("heald_check_blind", "Whether the newest run could not look.", labels=("check",))
-    text = "How long runs took."
+    runs = CounterMetricFamily("heald_check_runs", _RUNS, labels=("check", "result"))
+    blind = GaugeMetricFamily("heald_check_blind", "1 if the newest run could not look.", labels=("check",))
+    text = "How long runs took, in seconds."
     durations = HistogramMetricFamily("heald_check_duration_seconds", text, labels=("check",))
     for name, check in checks.items():
         for result, count in check.runs.items():
@@ -237,12 +245,11 @@ def _of_state(sources: Sources) -> Iterator[Metric]:
     for mode in Mode:
         modes.add_metric((mode.value,), float(sources.mode() is mode))
     yield modes
-    yield _gauge("paused", "Whether somebody paused all acting.", sources.is_paused())
-    yield _gauge(
-        "store_writable", "Whether the store takes writes; nothing is acted on without it.", sources.is_store_writable()
-    )
+    yield _gauge("paused", "1 while somebody has paused all acting.", sources.is_paused())
+    text = "0 while the store takes no writes: heald then checks on, and acts on nothing."
+    yield _gauge("store_writable", text, sources.is_store_writable())
     writes = [((result,), count) for result, count in sources.store_writes().items()]
-    yield _counts("store_writes", "Transactions of the store.", ("result",), writes)
+    yield _counts("store_writes", "Transactions of the store, ok or error.", ("result",), writes)
     text = "Attempts that a limit still permits; resource all is the budget of all together."
     budgets = GaugeMetricFamily("heald_budget_remaining", text, labels=("resource", "window"))
     left_of: dict[tuple[str, str], int] = {}
@@ -255,9 +262,9 @@ def _of_state(sources: Sources) -> Iterator[Metric]:
 
 
 def _of_readings(readings: Iterable[tuple[str, Reading]]) -> Iterator[Metric]:
-    text = "Whether the newest run found the subject up; a blind check shows none."
+    text = "up of the newest run; a blind check shows none, as an old value is not a new one."
     up = GaugeMetricFamily("heald_check_up", text, labels=("check", "subject"))
-    text = "Numbers and truths of the newest run, in the sample's own unit."
+    text = "Every other number of the newest run, in the sample's own unit; true is 1."
     samples = GaugeMetricFamily("heald_sample", text, labels=("check", "subject", "sample"))
     # A series that came twice, or a name that is not UTF-8, would cost Prometheus the whole scrape.
     newest = {(check, _utf8(reading.subject)): reading for check, reading in readings}
@@ -284,7 +291,8 @@ def _of_incidents(incidents: Iterable[Incident], rules: Iterable[Rule]) -> Itera
     for incident in incidents:
         counts[incident.rule, incident.severity, incident.state] += 1
         handed_over += incident.handed_over is not None
-    family = GaugeMetricFamily("heald_incidents", "Open incidents.", labels=("rule", "severity", "state"))
+    text = "Open incidents, firing or recovering; 0 where a rule has none."
+    family = GaugeMetricFamily("heald_incidents", text, labels=("rule", "severity", "state"))
     for (rule, severity, state), count in counts.items():
         family.add_metric((rule, severity.value, state.value), count)
     yield family

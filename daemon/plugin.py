@@ -9,6 +9,8 @@ A service manager is a module with `Options`, `resource(options, service, node)`
 status (options, context)`; it may offer `reload`, where its services can read their settings anew without a restart.
 A connection is a module with `Options`, `async def connect(options, context)`, which returns a client that runs share,
 and `async def close(client)`.
+Each may have `EXAMPLE`, the parts of a rules file that use it (without `version`). Its reference page is made of its
+docstring, `Options`, `SAMPLES` and `EXAMPLE`: `heald explain-type NAME` shows it.
 The file's name is the plug-in's name. Nothing is registered anywhere.
 """
 
@@ -28,6 +30,7 @@ from daemon.model.units import format_duration, parse_duration, parse_percent, p
 from daemon.protocols import ActContext, CheckContext, Completed, ServiceManager
 
 __all__ = [
+    "DURATION_PATTERN",
     "ActContext",
     "Argv",
     "CheckContext",
@@ -99,10 +102,12 @@ def _percent(value: Any) -> Any:
     return parse_percent(value) if isinstance(value, str) else value
 
 
+DURATION_PATTERN = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+"
+"""What a duration looks like to an editor; that its units go from large to small is said by the loader."""
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"}),
 ]
 """Seconds as float, written `30s` or `1m30s` in the file; a bare number is an error there."""
 Size = Annotated[

@@ -1,7 +1,19 @@
-"""Has a service read its settings anew, without a restart, where whoever runs it knows a way."""
+"""Has a service read its settings anew, without a restart, where whoever runs it knows a way.
+
+It needs the rights that the service's manager needs.
+"""
 
 from daemon.plugin import ActContext, Field, OptionsModel, Outcome, RemediationError, Target
 from remediations._service import done, planned
+
+EXAMPLE = """
+services:
+  web: {run_by: {command: {start: [/opt/web/start], stop: [/opt/web/stop], reload: [/opt/web/reload]}}}
+checks:
+  web_port: {service: web, tcp: {host: localhost, port: 8000}}
+rules:
+  web-down: {check: web_port, when: up == 0, for: 30s, steps: [reload_service: {}, restart: {}]}
+"""
 
 
 class Options(OptionsModel):

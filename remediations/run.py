@@ -2,6 +2,8 @@
 
 It gets what it is for in its environment: HEALD_INCIDENT, HEALD_ATTEMPT, HEALD_RULE, HEALD_CHECK, HEALD_SUBJECT,
 HEALD_SERVICE and HEALD_BECAUSE.
+
+It runs as the user that heald runs as, and needs what the command needs.
 """
 
 import shlex
@@ -12,6 +14,17 @@ from pydantic import AfterValidator
 
 from daemon.plugin import ActContext, Argv, Environment, Field, Folder, OptionsModel, Outcome, RemediationError, Target
 
+EXAMPLE = """
+checks:
+  worker: {process: {pid_file: /run/worker.pid}}
+rules:
+  worker-stuck:
+    check: worker
+    when: up == 1 and avg(cpu_percent, 5m) > 95%
+    steps:
+      - run: {argv: [/usr/local/bin/drain-worker, --wait], env: {TOKEN: "${env:WORKER_TOKEN}"}, resource: worker}
+        timeout: 5m
+"""
 _OWN_SHARE = 0.95  # of the step's time-out: the command is ended, and its output kept, before the daemon ends us
 _CANNOT_RUN = (126, 127)  # as shells say: found but not executable, not found
 

@@ -1,7 +1,21 @@
-"""Starts a service through whoever runs it: the check's own, or the one that is named. One that runs is left alone."""
+"""Starts a service through whoever runs it: the service of the check, or the one that is named.
+
+A service that runs is left alone.
+
+It needs the rights that the service's manager needs.
+"""
 
 from daemon.plugin import ActContext, Field, OptionsModel, Outcome, Target
 from remediations._service import done, planned
+
+EXAMPLE = """
+services:
+  web: {run_by: {command: {start: [/opt/web/start], stop: [/opt/web/stop], reload: [/opt/web/reload]}}}
+checks:
+  web_port: {service: web, tcp: {host: localhost, port: 8000}}
+rules:
+  web-down: {check: web_port, when: up == 0, for: 30s, steps: [start: {}]}
+"""
 
 
 class Options(OptionsModel):

@@ -1,7 +1,20 @@
-"""Stops a service through whoever runs it: that of the check, or the one that is named. It stays stopped."""
+"""Stops a service through whoever runs it: that of the check, or the one that is named. It stays stopped.
+
+It needs the rights that the service's manager needs.
+"""
 
 from daemon.plugin import ActContext, Field, OptionsModel, Outcome, Target
 from remediations._service import done, planned
+
+EXAMPLE = """
+services:
+  web: {run_by: {command: {start: [/opt/web/start], stop: [/opt/web/stop], reload: [/opt/web/reload]}}}
+  batch: {run_by: {command: {start: [/opt/batch/start], stop: [/opt/batch/stop]}}}
+checks:
+  web_port: {service: web, tcp: {host: localhost, port: 8000}}
+rules:
+  web-slow: {check: web_port, when: "avg(latency_seconds, 1m) > 2s", for: 2m, steps: [stop: {service: batch}]}
+"""
 
 
 class Options(OptionsModel):

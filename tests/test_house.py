@@ -344,6 +344,7 @@ VIOLATIONS = [
     ("daemon/runtime", "remediations"),
     ("daemon/api", "daemon.runtime"),
     ("daemon/managers", "daemon.model"),
+    ("daemon/reference", "daemon.runtime"),
     ("daemon/testing", "daemon.api"),
     ("daemon/cli", "daemon.store"),
     ("daemon/cli", "daemon.api.server"),

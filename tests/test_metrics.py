@@ -252,7 +252,22 @@ def test_observing_a_run_costs_microseconds() -> None:
 
 
 def test_the_page_for_operators_names_what_is_shown_and_nothing_else() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "metrics.md").read_text()
     named = set(re.findall(r"^\| `(heald_\w+)`", page, re.MULTILINE))
-    shown = set(re.findall(r"^# TYPE (heald_\w+) ", full().snapshot().render()[0].decode(), re.MULTILINE))
+    exposed = full().snapshot().render()[0].decode()
+    shown = set(re.findall(r"^# TYPE (heald_\w+) ", exposed, re.MULTILINE))
     assert named == shown
+
+
+def test_the_page_for_operators_names_the_labels_that_are_shown() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(heald_\w+)` \| \w+ \| ([^|]*) \|", page, re.MULTILINE)
+    named = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    shown: dict[str, set[str]] = {}
+    for name, labels in re.findall(
+        r"^(heald_\w+?)(?:_bucket)?\{(.*)\} ", full().snapshot().render()[0].decode(), re.MULTILINE
+    ):
+        shown.setdefault(name, set()).update(set(re.findall(r'(\w+)="', labels)) - {"le"})
+    assert {name: labels for name, labels in named.items() if labels} == {
+        name: labels for name, labels in shown.items() if labels and name in named
+    }

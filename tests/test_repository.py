@@ -15,7 +15,7 @@ import yaml
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 LOCKS = sorted(CHECKOUT.glob("requirements*.lock"))
-TARGETS = ("setup", "demo", "run", "test", "check", "bench", "format", "lock", "clean", "help")
+TARGETS = ("setup", "demo", "run", "test", "check", "bench", "format", "reference", "lock", "clean", "help")
 SECONDS_OF_A_SECOND_SETUP = 1.0
 
 

@@ -19,7 +19,7 @@ _INDENT = "    "
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
 @click.pass_context
 def plugins_command(ctx: click.Context, as_json: bool) -> None:
-    """List check types, remediations and managers with their options, samples and units.
+    """List check types, remediations, managers and connections with their options, samples and units.
 
     Exits 1 if a plug-in cannot be used: a doubled name, a missing part.
     """
@@ -56,8 +56,14 @@ def _listed(types: "Types") -> dict[str, Any]:
         for name, kind in types.remediations.items()
     }
     managers = {name: _described(kind) for name, kind in types.managers.items()}
-    unavailable = dict(types.unavailable)
-    return {"checks": checks, "remediations": remediations, "managers": managers, "unavailable": unavailable}
+    connections = {name: _described(kind) for name, kind in types.connections.items()}
+    return {
+        "checks": checks,
+        "remediations": remediations,
+        "managers": managers,
+        "connections": connections,
+        "unavailable": dict(types.unavailable),
+    }
 
 
 def _described(kind: Any) -> dict[str, Any]:
@@ -67,38 +73,25 @@ def _described(kind: Any) -> dict[str, Any]:
 
 def _options(model: "type[BaseModel]") -> list[dict[str, Any]]:
     from daemon.config.shapes import fields_of, type_word
+    from daemon.reference.values import default_of
 
     return [
         {
             "name": key,
             "type": type_word(field),
             "required": field.is_required(),
-            "default": None if field.is_required() else _default(field.get_default(call_default_factory=True), field),
+            "default": None if field.is_required() else default_of(field),
             "description": field.description or "",
         }
         for key, field in fields_of(model).items()
     ]
 
 
-def _default(value: Any, field: Any) -> Any:
-    """A default as an operator would write it."""
-    from pydantic import BaseModel
-
-    from daemon.config.shapes import kind_of, shapes_of
-    from daemon.model.units import format_duration, format_size
-
-    unit = kind_of(shapes_of(field.annotation, field.metadata))
-    if unit and isinstance(value, int | float):
-        written = {"duration": format_duration, "size": format_size}.get(unit[0])
-        return written(value) if written else f"{value:g}%"
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
-
-
 def _show(listed: "Mapping[str, Any]") -> None:
-    for title, kind in (("CHECKS", "checks"), ("REMEDIATIONS", "remediations"), ("MANAGERS", "managers")):
-        click.echo(click.style(title, bold=True))
+    for kind in ("checks", "remediations", "managers", "connections"):
+        if not listed[kind]:
+            continue
+        click.echo(click.style(kind.upper(), bold=True))
         for name, plugin in listed[kind].items():
             click.echo(f"\n{click.style(name, bold=True)}{_flags(plugin)}  {plugin['summary']}")
             _lines("options", [(it["name"], _takes(it), it["description"]) for it in plugin["options"]])

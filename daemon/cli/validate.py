@@ -16,8 +16,9 @@ NOT_VALID = 1
 def validate_command(ctx: click.Context, file: Path | None) -> None:
     """Say every error of a rules file: FILE, else $HEALD_CONFIG, ./rules.yaml, /etc/heald/rules.yaml.
 
-    Exits 0 if the file is valid and 1 if not. Each error is FILE:LINE:COLUMN: PATH: TEXT on stderr, and under it the
-    line of the file and a caret, both indented. References are resolved, so that those that cannot be are said too.
+    The files that it includes are read with it. Exits 0 if all is valid and 1 if not. Each error is
+    FILE:LINE:COLUMN: PATH: TEXT on stderr, and under it the line of the file and a caret, both indented. References are
+    resolved, so that those that cannot be are said too.
     """
     from daemon.config.load import load
     from daemon.config.problems import ConfigError
@@ -32,4 +33,5 @@ def validate_command(ctx: click.Context, file: Path | None) -> None:
         ctx.exit(NOT_VALID)
     parts = ((len(setup.checks), "check"), (len(setup.rules), "rule"), (len(setup.services), "service"))
     counts = ", ".join(counted(count, word) for count, word in parts)
-    click.echo(f"{path} is valid: {counts}, mode {setup.settings.mode}")
+    others = f" with {counted(len(setup.included), 'included file')}" if setup.included else ""
+    click.echo(f"{path}{others} is valid: {counts}, mode {setup.settings.mode}")

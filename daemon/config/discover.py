@@ -169,12 +169,20 @@ def _connection_type(name: str, module: ModuleType) -> FoundConnectionType:
     return FoundConnectionType(name=name, module=module, options=options)
 
 
+def _example(module: ModuleType) -> None:
+    """Refuse an example that is no text: what it says is judged by who tests the plug-in."""
+    example: Any = getattr(module, "EXAMPLE", "")
+    if not isinstance(example, str):
+        raise PluginError("its EXAMPLE is no text; write the parts of a rules file that use it, without version")
+
+
 def _require_name(name: str, common: type[BaseModel], what: str) -> None:
     if name in fields_of(common):
         raise PluginError(f"the name {name} shadows the key {name} that every {what} has; rename the file")
 
 
 def _options(module: ModuleType, common: type[BaseModel] | None, what: str) -> type[BaseModel]:
+    _example(module)
     options: Any = getattr(module, "Options", None)
     if options is None:
         raise PluginError("it has no Options; write class Options(OptionsModel)")

@@ -23,10 +23,11 @@ _SPECIAL_KEYS = {"<<": "merge keys (<<) are not allowed; write the keys out"}
 
 
 class Place(NamedTuple):
-    """A place in the file, 1-based."""
+    """A place in a file, 1-based."""
 
     line: int
     column: int
+    file: int = 0  # the file's place in the order of reading; 0 is the main one
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -64,15 +65,15 @@ class Document:
     """One file."""
 
     path: Path
-    text: str
     root: Node
-    report: Report
+    report: Report  # of this file, and of those that are read with it
 
-    def place_in(self, node: Node, offset: int) -> Place:
-        """The place of a character of a scalar's value, as exactly as its style allows."""
-        start, end = node.span
-        index = start + source_index(self.text[start:end], node.style, node.text, offset)
-        return Place(*self.report.place(index))
+
+def place_in(report: Report, node: Node, offset: int) -> Place:
+    """The place of a character of a scalar's value, as exactly as its style allows."""
+    (start, end), file = node.span, node.place.file
+    index = start + source_index(report.text(file)[start:end], node.style, node.text, offset)
+    return Place(*report.place(index, file), file)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -83,8 +84,13 @@ class _Loader(yaml.CSafeLoader):
         return ""
 
 
-def parse_document(path: Path, text: str) -> Document:
+def parse_document(path: Path, text: str, report: Report | None = None) -> Document:
     """The tree of a text. What single values have wrong is in the document's report.
+
+    Args:
+        path: the file.
+        text: what stands in it.
+        report: of the files that it is read with; by default one of its own.
 
     Raises:
         ConfigError: it is no YAML document, or nothing that a file of rules may be.
@@ -98,9 +104,9 @@ def parse_document(path: Path, text: str) -> Document:
         raise whole(path, str(error).splitlines()[0]) from None
     if top is None:
         raise whole(path, "the file is empty; it begins with version: 1")
-    report = Report(path, text)
-    walk = _Walk(path, text, report)
-    return Document(path=path, text=text, root=walk.node(top, None, ".", 0), report=report)
+    report = Report() if report is None else report
+    walk = _Walk(path, text, report, report.open(path, text))
+    return Document(path=path, root=walk.node(top, None, ".", 0), report=report)
 
 
 @dataclass(slots=True)
@@ -110,6 +116,7 @@ class _Walk:
     path: Path
     text: str
     report: Report
+    file: int
     repeated: int = 0
     open: set[int] = field(default_factory=set)  # ids of the collections that we are in
     seen: set[int] | None = None  # ids of all collections; None: the text has no anchor, so nothing can be repeated
@@ -120,7 +127,7 @@ class _Walk:
 
     def node(self, node: Any, key: Place | None, path: str, depth: int) -> Node:
         mark = node.start_mark
-        place = Place(mark.line + 1, mark.column + 1)
+        place = Place(mark.line + 1, mark.column + 1, self.file)
         if self.seen is not None:
             self._count(node)
         if node.tag:
@@ -148,7 +155,7 @@ class _Walk:
         found = _PROPERTIES.match(self.text, *made.span) if self.text[made.span[0] : made.span[0] + 1] in "&!" else None
         if found:  # the parser's place is that of the anchor before the value
             made.span = (found.end(), made.span[1])
-            made.place = Place(*self.report.place(found.end()))
+            made.place = Place(*self.report.place(found.end(), self.file), self.file)
         if made.style is None:
             try:
                 made.value = read_plain(node.value)
@@ -159,7 +166,7 @@ class _Walk:
         entries: dict[str, Node] = {}
         for key, value in node.value:
             mark = key.start_mark
-            place = Place(mark.line + 1, mark.column + 1)
+            place = Place(mark.line + 1, mark.column + 1, self.file)
             if not isinstance(key, yaml.ScalarNode):
                 self.report.add(place, path, "a list or a mapping cannot be a key; write a word")
                 continue

@@ -1,27 +1,26 @@
 """`checks`: what is looked at, how often."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
 from daemon.config.document import Node, join
-from daemon.config.link_services import Services
+from daemon.config.link_services import Services, labels_of
 from daemon.config.linking import Linking
 from daemon.config.schema import CheckKeys
 from daemon.config.shapes import fields_of
+from daemon.config.times import times_fit
 from daemon.engine.condition import OtherCheck
 from daemon.engine.functions import EXAMPLES
 from daemon.engine.syntax import KEYWORDS
 from daemon.model.check import Check, SampleSpec
-from daemon.model.units import format_duration
 from daemon.protocols import CheckType
 
 _LONGEST_TIMEOUT = 10.0  # seconds, where none is given (docs/judgement.md, defaults)
 _VANISH_INTERVALS = 10
 _LEAST_VANISH = 300.0  # seconds
 _MOST_SUBJECTS = 1000
-_OF_DISCOVERED = ("vanish_after", "max_subjects")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class Checks:
     checks: dict[str, Check] = field(default_factory=dict)  # those without a problem of their own
     scopes: dict[str, OtherCheck] = field(default_factory=dict)  # as conditions see them, as far as that is known
     services: dict[str, str] = field(default_factory=dict)  # what every named check looks at, if a service
-    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named check
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named check, inherited ones too
 
     @property
     def unclear(self) -> frozenset[str]:
@@ -40,9 +39,9 @@ class Checks:
         return frozenset(self.named) - frozenset(self.scopes)
 
 
-def link_checks(linking: Linking, root: Node, services: Services) -> Checks:
+def link_checks(linking: Linking, services: Services) -> Checks:
     """Link every check; what is wrong is reported."""
-    nodes = linking.section(root, "checks", "{web: {tcp: {host: localhost, port: 80}}}")
+    nodes = linking.section("checks", "check", "{web: {tcp: {host: localhost, port: 80}}}")
     linked = Checks(named=tuple(nodes))
     for name, node in nodes.items():
         _Check(linking, name, node, linked).link(services)
@@ -65,23 +64,21 @@ class _Check:
         is_good = _check_name(linking, node, path, self._name)
         if not linking.reader.is_mapping(node, path):
             return
-        if "labels" in node.entries:
-            labels = node.entries["labels"].entries
-            self._linked.labels[self._name] = {key: child.text for key, child in labels.items()}
         others = [key for key in node.entries if key not in fields_of(CheckKeys)]
-        read = linking.reader.keys(CheckKeys, node, path, omit=others)
+        read = linking.reader.keys(CheckKeys, node, path, omit=others, defaults=linking.defaults.get("checks"))
         keys = read.model or CheckKeys()
+        self._linked.labels[self._name] = labels = self._labels(keys, services)
         is_good = self._has_service(keys, services) and is_good and not read.wrong
         chosen = linking.plugin_key(node, path, "checks", "check type", CheckKeys)
         if chosen is None:
             return
         kind = linking.types.checks[chosen[0]]
-        is_good = _times_fit(linking, node, path, keys, read.wrong, kind) and is_good
+        is_good = times_fit(linking, node, path, keys, read.wrong, kind) and is_good
         options = linking.options(kind.options, chosen[1], join(path, kind.name))
         if options is not None:
             self._see(kind, kind.samples_of(options), keys)
             if is_good:
-                self._linked.checks[self._name] = _made(self._name, kind, options, keys)
+                self._linked.checks[self._name] = _made(self._name, kind, options, keys, labels)
         elif not hasattr(kind.module, "samples"):
             self._see(kind, kind.samples, keys)
 
@@ -89,6 +86,12 @@ class _Check:
         self._linked.scopes[self._name] = OtherCheck(
             type=kind.name, samples=samples, discovers=kind.discovers, every=keys.every
         )
+
+    def _labels(self, keys: CheckKeys, services: Services) -> Mapping[str, str]:
+        """Its own, then its service's, then the default ones: of one name the nearest counts."""
+        layers = (self._linking.defaults.get("checks", {}), self._node.entries)
+        default, own = (labels_of(layer["labels"]) if "labels" in layer else {} for layer in layers)
+        return {**default, **services.labels.get(keys.service or "", {}), **own}
 
     def _has_service(self, keys: CheckKeys, services: Services) -> bool:
         if keys.service is None:
@@ -116,7 +119,7 @@ def _check_name(linking: Linking, node: Node, path: str, name: str) -> bool:
     return True
 
 
-def _made(name: str, kind: CheckType, options: BaseModel, keys: CheckKeys) -> Check:
+def _made(name: str, kind: CheckType, options: BaseModel, keys: CheckKeys, labels: Mapping[str, str]) -> Check:
     return Check(
         name=name,
         type=kind.name,
@@ -127,27 +130,6 @@ def _made(name: str, kind: CheckType, options: BaseModel, keys: CheckKeys) -> Ch
         vanish_after=keys.vanish_after or max(_LEAST_VANISH, _VANISH_INTERVALS * keys.every),
         max_subjects=keys.max_subjects or _MOST_SUBJECTS,
         service=keys.service,
-        labels=keys.labels,
+        labels=labels,
         discovers=kind.discovers,
     )
-
-
-def _times_fit(
-    linking: Linking, node: Node, path: str, keys: CheckKeys, wrong: Collection[str], kind: CheckType
-) -> bool:
-    """Refuse times that contradict each other, and settings that have no effect."""
-    said: dict[str, str] = {}
-    every = format_duration(keys.every)
-    if keys.retry_every is not None and keys.retry_every > keys.every and "every" not in wrong:
-        more = f"{format_duration(keys.retry_every)} is longer than every ({every}), and is to be sooner"
-        said["retry_every"] = f"{more}; write at most {every}"
-    if keys.vanish_after is not None and keys.vanish_after < keys.every and "every" not in wrong:
-        less = f"{format_duration(keys.vanish_after)} is shorter than every ({every}), the time between two looks"
-        said["vanish_after"] = f"{less}; write at least {every}"
-    if not kind.discovers:
-        idle = f"has no effect, as {kind.name} has one subject and discovers none; leave it out"
-        said |= {key: f"{key} {idle}" for key in _OF_DISCOVERED if key in node.entries}
-    for key, sentence in said.items():
-        at = node.entries[key]
-        linking.add(at.key if "no effect" in sentence else at.place, join(path, key), sentence)
-    return not said

@@ -1,15 +1,15 @@
 """`connections`: the clients that checks, managers and remediations share."""
 
-from daemon.config.document import Node, join
+from daemon.config.document import join
 from daemon.config.linking import Linking
 from daemon.config.schema import ConnectionKeys
 from daemon.config.shapes import fields_of
 from daemon.model.connection import Connection
 
 
-def link_connections(linking: Linking, root: Node) -> None:
+def link_connections(linking: Linking) -> None:
     """Link every connection; what is wrong is reported."""
-    nodes = linking.section(root, "connections", "{shop_db: {postgres: {dsn: ...}}}")
+    nodes = linking.section("connections", "connection", "{shop_db: {postgres: {dsn: ...}}}")
     linked = linking.connections
     for name, node in nodes.items():
         path = join("connections", name)

@@ -6,18 +6,18 @@ from daemon.config.schema import MaintenanceKeys
 from daemon.model.order import Window
 
 
-def link_maintenance(linking: Linking, root: Node) -> tuple[Window, ...]:
+def link_maintenance(linking: Linking) -> tuple[Window, ...]:
     """Link every window; what is wrong is reported."""
     example = '{weekly: {cron: "0 3 * * SUN", lasts: 2h, services: [db]}}'
     windows = []
-    for name, node in linking.section(root, "maintenance", example).items():
+    for name, node in linking.section("maintenance", "maintenance window", example).items():
         path = join("maintenance", name)
         linking.check_name(node, path, name, "maintenance window")
         keys = linking.reader.keys(MaintenanceKeys, node, path).good
         if keys is None:
             continue
-        named = {kind: _names(linking, root, node, path, kind) for kind in ("services", "checks", "rules")}
-        if not any((*named.values(), keys.labels, keys.all)):
+        named = {kind: _names(linking, node, path, kind) for kind in ("services", "checks", "rules")}
+        if not any((keys.services, keys.checks, keys.rules, keys.labels, keys.all)):
             said = "it covers nothing; write services, checks, rules or labels, or all: true for everything"
             linking.add(node.key, path, said)
             continue
@@ -41,7 +41,7 @@ def link_maintenance(linking: Linking, root: Node) -> tuple[Window, ...]:
     return tuple(windows)
 
 
-def _names(linking: Linking, root: Node, node: Node, path: str, kind: str) -> tuple[str, ...]:
-    section = root.entries.get(kind)
-    known = tuple(section.entries) if section else ()
+def _names(linking: Linking, node: Node, path: str, kind: str) -> tuple[str, ...]:
+    sections = [root.entries[kind] for root in linking.roots if kind in root.entries]
+    known = tuple(name for section in sections for name in section.entries)
     return tuple(linking.names(node.entries.get(kind), join(path, kind), kind.removesuffix("s"), known))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from daemon.config.document import Node, join
+from daemon.config.document import Node, join, place_in
 from daemon.config.link_checks import Checks
 from daemon.config.link_services import Services
 from daemon.config.link_steps import link_steps
@@ -24,9 +24,9 @@ _FOR_INTERVALS = 2  # of the check (docs/judgement.md, defaults)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def link_rules(linking: Linking, root: Node, checks: Checks, services: Services) -> tuple[Rule, ...]:
+def link_rules(linking: Linking, checks: Checks, services: Services) -> tuple[Rule, ...]:
     """Link every rule; what is wrong is reported."""
-    nodes = linking.section(root, "rules", "{api-down: {check: api, when: up == 0}}")
+    nodes = linking.section("rules", "rule", "{api-down: {check: api, when: up == 0}}")
     rules = []
     for order, (name, node) in enumerate(nodes.items()):
         path = join("rules", name)
@@ -53,7 +53,9 @@ class _Rule:
         linking, node, path = self._linking, self._node, self._path
         if not linking.reader.is_mapping(node, path):
             return None
-        read = linking.reader.keys(RuleKeys, node, path, omit=["checks", "steps"])
+        read = linking.reader.keys(
+            RuleKeys, node, path, omit=["checks", "steps"], defaults=linking.defaults.get("rules")
+        )
         names = self._names()
         steps = link_steps(linking, node.entries.get("steps"), join(path, "steps"), names, self._checks, self._services)
         self._refuse_idle(steps is not None and not steps)
@@ -166,6 +168,6 @@ class _Rule:
                 parse(text)
         except ConditionError as error:
             node = self._node.entries[key]
-            place = self._linking.reader.document.place_in(node, error.position)
+            place = place_in(self._linking.reader.report, node, error.position)
             self._linking.add(place, join(self._path, key), str(error))
         return compiled

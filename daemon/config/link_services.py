@@ -19,17 +19,20 @@ class Services:
     named: tuple[str, ...]  # every one that the file names
     services: dict[str, Service] = field(default_factory=dict)  # those without a problem of their own
     managers: dict[str, ServiceManager] = field(default_factory=dict)
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named service that has any
     upstream: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def link_services(linking: Linking, root: Node) -> Services:
+def link_services(linking: Linking) -> Services:
     """Link every service; what is wrong is reported."""
-    nodes = linking.section(root, "services", "{api: {depends_on: [db]}}")
+    nodes = linking.section("services", "service", "{api: {depends_on: [db]}}")
     linked = Services(named=tuple(nodes))
     depends_on: dict[str, list[str]] = {}
     for name, node in nodes.items():
         path = join("services", name)
         linking.check_name(node, path, name, "service")
+        if "labels" in node.entries:
+            linked.labels[name] = labels_of(node.entries["labels"])
         service = _service(linking, name, node, path, linked)
         needed = node.entries.get("depends_on")
         depends_on[name] = linking.names(needed, join(path, "depends_on"), "service", linked.named) if service else []
@@ -42,6 +45,11 @@ def link_services(linking: Linking, root: Node) -> Services:
     _refuse_idle_limits(linking, nodes, linked)
     linked.upstream = upstream_of(depends_on)
     return linked
+
+
+def labels_of(node: Node) -> dict[str, str]:
+    """The words of `labels` as they are written, whatever is wrong beside them."""
+    return {key: child.text for key, child in node.entries.items()}
 
 
 def _service(linking: Linking, name: str, node: Node, path: str, linked: Services) -> Service | None:

@@ -51,7 +51,7 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         return None
     chosen = linking.plugin_key(node, path, "remediations", "remediation", StepKeys)
     others = [key for key in node.entries if key not in fields_of(StepKeys)]
-    read = linking.reader.keys(StepKeys, node, path, omit=others)
+    read = linking.reader.keys(StepKeys, node, path, omit=others, defaults=linking.defaults.get("steps"))
     if chosen is None:
         return None
     name, options_node = chosen
@@ -69,7 +69,8 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         settle=keys.settle,
         verify=keys.verify,
         timeout=keys.timeout,
-        approval=keys.approval,
+        # What a remediation asks is waived by name only, at the step: no default does it for all.
+        approval=keys.approval if keys.approval or "approval" in node.entries else None,
         asks=kind.asks,
     )
 

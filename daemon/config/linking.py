@@ -1,7 +1,7 @@
 """What the parts of a file share while they are linked: the reader, the plug-ins, and how a plug-in's key is found."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -35,21 +35,38 @@ class Linking:
     reader: Reader
     types: Types
     node: str  # this host's name, for resources that are local
+    roots: Sequence[Node]  # of the files, the main one first
+    defaults: dict[str, Mapping[str, Node]] = field(default_factory=dict)  # of checks, rules, steps: good ones by key
     connections: Connections = field(default_factory=Connections)  # filled before anything can name one
 
     def add(self, place: Place, path: str, text: str) -> None:
         """Note a problem."""
         self.reader.report.add(place, path, text)
 
-    def section(self, root: Node, name: str, example: str) -> Mapping[str, Node]:
-        """The parts of a section by name; nothing if it is not there or no mapping."""
-        node = root.entries.get(name)
-        if node is None:
-            return {}
-        if not isinstance(node.value, dict):
-            said = f"found {found(node, is_secret=False)}; expected a mapping such as {example}"
-            self.add(node.key if node.value is None else node.place, name, f"{said}, or leave it out")
-        return node.entries
+    def section(self, name: str, what: str, example: str, roots: Sequence[Node] | None = None) -> Mapping[str, Node]:
+        """The parts of a section by name, from every file; nothing if it is not there or no mapping.
+
+        Args:
+            name: of the section.
+            what: one part of it is called.
+            example: of the section, for who wrote something else.
+            roots: the files that may have it, by default all.
+        """
+        parts: dict[str, Node] = {}
+        for root in self.roots if roots is None else roots:
+            node = root.entries.get(name)
+            if node is None:
+                continue
+            if not isinstance(node.value, dict):
+                said = f"found {found(node, is_secret=False)}; expected a mapping such as {example}"
+                self.add(node.key if node.value is None else node.place, name, f"{said}, or leave it out")
+            for key, part in node.entries.items():
+                first = parts.setdefault(key, part)
+                if first is not part:
+                    where = self.reader.report.shown(first.key)
+                    said = f"a second {what} named {key}; the first is at {where}, so rename one or leave it out"
+                    self.add(part.key, join(name, key), said)
+        return parts
 
     def check_name(self, node: Node, path: str, name: str, what: str) -> None:
         """Report a name that has other signs than letters, digits, _ and -."""

@@ -2,21 +2,22 @@
 
 import gc
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.config.discover import discover_types
-from daemon.config.document import Document, Node, parse_document
+from daemon.config.document import Document, Node
+from daemon.config.including import read_files
 from daemon.config.link_checks import link_checks
 from daemon.config.link_connections import link_connections
+from daemon.config.link_defaults import link_defaults
 from daemon.config.link_maintenance import link_maintenance
 from daemon.config.link_rules import link_rules
 from daemon.config.link_services import link_services
 from daemon.config.linking import Linking
 from daemon.config.problems import ConfigError
-from daemon.config.reading import read_text
-from daemon.config.schema import FileKeys, SettingsKeys
+from daemon.config.schema import FileKeys, IncludedKeys, SettingsKeys
 from daemon.config.secrets import Secrets
 from daemon.config.setup import Setup, Types
 from daemon.config.validation import Reader
@@ -26,13 +27,19 @@ from daemon.model.settings import Mode, Settings, StormSettings
 
 VERSION = 1
 """The version of the file's format that is read."""
-_SECTIONS = ("settings", "connections", "services", "checks", "maintenance", "rules")
+_PARTS = ("connections", "services", "checks", "maintenance", "rules")
+_SECTIONS = ("settings", "defaults", *_PARTS)
+_ONLY_IN_MAIN = ("include", "settings", "defaults")
+_NO_VARS = (
+    "vars are not offered: a text made of pieces cannot be checked where it stands; write keys that many share under "
+    "defaults, split the file with include, and take what differs from host to host from ${env:NAME}"
+)
 
 __all__ = ["ConfigError", "load"]
 
 
 def load(path: Path, *, node: str | None = None, types: Types | None = None) -> Setup:
-    """Read a rules file.
+    """Read a rules file, and those that it includes.
 
     Args:
         path: the file; references to other files are relative to its folder.
@@ -40,14 +47,19 @@ def load(path: Path, *, node: str | None = None, types: Types | None = None) -> 
         types: the plug-ins, by default all that are found.
 
     Raises:
-        ConfigError: every problem of the file, in the file's order.
+        ConfigError: every problem of the files, in their order.
     """
     types = types or discover_types()
     with _no_collector():
-        document = parse_document(path, read_text(path))
-        reader = Reader(document, Secrets(folder=path.parent))
-        setup = _link(document, Linking(reader=reader, types=types, node=node or socket.gethostname()))
-    document.report.finish()
+        documents = read_files(path)
+        report = documents[0].report
+        main = Secrets(folder=path.parent)
+        secrets = [main, *(main.beside(document.path.parent) for document in documents[1:])]
+        roots = [document.root for document in documents]
+        node = node or socket.gethostname()
+        linking = Linking(reader=Reader(report, secrets), types=types, node=node, roots=roots)
+        setup = _link(documents, linking, main)
+    report.finish()
     return setup
 
 
@@ -63,23 +75,19 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _link(document: Document, linking: Linking) -> Setup:
-    root = document.root
-    if not isinstance(root.value, dict):
-        said = f"found {found(root, is_secret=False)}; expected a mapping that begins with version: {VERSION}"
-        linking.add(root.place, ".", said)
-        document.report.finish()
-    keys = linking.reader.keys(FileKeys, root, ".", omit=_SECTIONS).model
-    if keys is not None and keys.version != VERSION:
-        said = f"found version {keys.version}; this heald reads version {VERSION}"
-        linking.add(root.entries["version"].place, "version", said)
+def _link(documents: Sequence[Document], linking: Linking, secrets: Secrets) -> Setup:
+    root = documents[0].root
+    for document in documents:
+        _file_keys(linking, document, documents[0])
     settings = _settings(linking, root)
-    link_connections(linking, root)
-    services = link_services(linking, root)
-    checks = link_checks(linking, root, services)
-    rules = link_rules(linking, root, checks, services)
+    link_defaults(linking, root)
+    link_connections(linking)
+    services = link_services(linking)
+    checks = link_checks(linking, services)
+    rules = link_rules(linking, checks, services)
     return Setup(
-        path=document.path,
+        path=documents[0].path,
+        included=tuple(document.path for document in documents[1:]),
         settings=settings,
         services=services.services,
         managers=services.managers,
@@ -87,25 +95,46 @@ def _link(document: Document, linking: Linking) -> Setup:
         checks=checks.checks,
         rules=rules,
         types=linking.types,
-        windows=link_maintenance(linking, root),
+        windows=link_maintenance(linking),
         connections=linking.connections.connections,
-        secret_variables=frozenset(linking.reader.secrets.withheld),
-        masks=Masks(linking.reader.secrets.guarded),
+        secret_variables=frozenset(secrets.withheld),
+        masks=Masks(secrets.guarded),
     )
+
+
+def _file_keys(linking: Linking, document: Document, main: Document) -> None:
+    """The keys of a file at its top; the parts under them are read one by one."""
+    root, is_main = document.root, document is main
+    if not isinstance(root.value, dict):
+        said = f"found {found(root, is_secret=False)}; expected a mapping that begins with version: {VERSION}"
+        linking.add(root.place, ".", said)
+        document.report.finish()
+    if "vars" in root.entries:
+        linking.add(root.entries["vars"].key, "vars", _NO_VARS)
+    elsewhere = [] if is_main else [key for key in _ONLY_IN_MAIN if key in root.entries]
+    for key in elsewhere:
+        said = f"{key} stands only in the file that includes this one, {main.path}; write it there"
+        linking.add(root.entries[key].key, key, said)
+    model: type[FileKeys | IncludedKeys] = FileKeys if is_main else IncludedKeys
+    keys = linking.reader.keys(model, root, ".", omit=[*_SECTIONS, *elsewhere, "vars"]).model
+    if keys is not None and keys.version != VERSION:
+        said = f"found version {keys.version}; this heald reads version {VERSION}"
+        linking.add(root.entries["version"].place, "version", said)
 
 
 def _settings(linking: Linking, root: Node) -> Settings:
     node = root.entries.get("settings")
-    if node is None or not linking.section(root, "settings", "{mode: observe}"):
+    if node is None or not linking.section("settings", "setting", "{mode: observe}", [root]):
         return Settings()
     read = linking.reader.keys(SettingsKeys, node, "settings")
     keys = read.model or SettingsKeys()
     names = node.entries.get("allow") if "allow" not in read.wrong else None
     allowed = linking.names(names, "settings.allow", "remediation", linking.types.remediations)
     tests = node.entries.get("self_test") if "self_test" not in read.wrong else None
-    checks = root.entries.get("checks")
+    sections = [it.entries["checks"] for it in linking.roots if "checks" in it.entries]
+    checks = tuple(name for section in sections for name in section.entries)
     return Settings(
-        self_test=tuple(linking.names(tests, "settings.self_test", "check", tuple(checks.entries if checks else ()))),
+        self_test=tuple(linking.names(tests, "settings.self_test", "check", checks)),
         mode=Mode(keys.mode),
         allow=frozenset(allowed),
         budget=tuple(keys.budget),

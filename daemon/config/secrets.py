@@ -46,11 +46,15 @@ def has_reference(text: str) -> bool:
 class Secrets:
     """Resolves the references of one file, each from where it is kept."""
 
-    folder: Path  # of the rules file: paths are relative to it
+    folder: Path  # of the file: paths are relative to it
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     withheld: set[str] = field(default_factory=set)  # variables that no command gets, unless its options say so
     guarded: set[str] = field(default_factory=set, repr=False)  # values that nothing which is recorded may repeat
     _known: dict[str, str] = field(default_factory=dict, repr=False)  # by reference, as each is read once
+
+    def beside(self, folder: Path) -> "Secrets":
+        """Of a file that is read with this one, in its own folder."""
+        return Secrets(folder=folder, environ=self.environ, withheld=self.withheld, guarded=self.guarded)
 
     def resolve(self, text: str) -> str:
         """The text with every reference replaced.

@@ -37,6 +37,7 @@ class Setup:
     checks: Mapping[str, Check]  # in the file's order
     rules: tuple[Rule, ...]  # in the file's order
     types: Types
+    included: tuple[Path, ...] = ()  # the files that `path` includes, in their order
     connections: Mapping[str, Connection] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()  # of maintenance
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options

@@ -98,6 +98,8 @@ def _word(shape: Shape) -> str:
     if kind:
         return kind[0]
     written = next((it.json_schema for it in shape[1] if isinstance(it, WithJsonSchema)), None) or {}
+    if "title" in written:
+        return str(written["title"])
     names = [str(it.get("type")) for it in written.get("anyOf", [written])]
     if all(name in _JSON_WORDS for name in names):
         return " or ".join(_JSON_WORDS[name] for name in names)

@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from daemon.config.document import Document, Node, Place, join
+from daemon.config.document import Node, Place, join, place_in
+from daemon.config.report import Report
 from daemon.config.secrets import SecretError, Secrets, has_reference
 from daemon.config.shapes import Shape, below, fields_of, is_secret, known_keys
 from daemon.config.wording import expected, found, hint, missing_key, other, unknown_key
@@ -30,24 +31,33 @@ class Keys(Generic[Model]):
 
 
 class Reader:
-    """Reads parts of one document; what is wrong goes into the document's report."""
+    """Reads parts of files that belong together; what is wrong goes into their report."""
 
-    def __init__(self, document: Document, secrets: Secrets) -> None:
-        self.document = document
-        self.report = document.report
-        self.secrets = secrets
+    def __init__(self, report: Report, secrets: Sequence[Secrets]) -> None:
+        self.report = report
+        self._secrets = secrets  # of each file, in the order of reading
         self._hidden: set[int] = set()  # ids of nodes that are never shown
 
-    def keys(self, model: type[Model], node: Node, path: str, *, omit: Sequence[str] = ()) -> Keys[Model]:
-        """Common keys: nothing in them stands for something else. `omit` names keys that are read elsewhere.
+    def keys(
+        self,
+        model: type[Model],
+        node: Node,
+        path: str,
+        *,
+        omit: Sequence[str] = (),
+        defaults: Mapping[str, Node] | None = None,
+    ) -> Keys[Model]:
+        """Common keys: nothing in them stands for something else.
 
+        `omit` names keys that are read elsewhere, `defaults` has values, known to be good, of keys that are not there.
         Where some are wrong the others are still there, so that what is wrong with those is said at the same time.
         """
         if not self.is_mapping(node, path):
             return Keys(model=None, wrong=frozenset())
         kept = {key: child for key, child in node.entries.items() if key not in omit}
         wrong = {key for key, child in kept.items() if not self._has_no_reference(child, join(path, key))}
-        data = {key: child.plain() for key, child in kept.items()}
+        given = {**defaults, **kept} if defaults else kept
+        data = {key: child.plain() for key, child in given.items()}
         try:
             return Keys(model=model.model_validate(data), wrong=frozenset(wrong))
         except ValidationError as error:
@@ -89,7 +99,11 @@ class Reader:
         """Never show this value, nor the part of the file where it stands."""
         self._hidden.add(id(node))
         if not isinstance(node.value, dict | list) and not has_reference(node.text):
-            self.report.hide(node.span)
+            self.report.hide(node.span, node.place.file)
+
+    def secrets_of(self, node: Node) -> Secrets:
+        """What resolves the references of the file in which a node stands."""
+        return self._secrets[node.place.file]
 
     def _has_no_reference(self, node: Node, path: str) -> bool:
         bad = [(it, at) for it, at in _scalars(node, path) if any(f"${{{kind}:" in it.text for kind in _KINDS)]
@@ -135,7 +149,7 @@ class Reader:
     def without_secrets(self, sentence: str, node: Node) -> str:
         """A plug-in's sentence about options, without the values that references in them stand for."""
         texts = [it.text for it, _ in _scalars(node, "") if has_reference(it.text)]
-        clean = self.secrets.without(sentence, texts)
+        clean = self.secrets_of(node).without(sentence, texts)
         if clean is not None:
             return clean
         return f"what {' and '.join(dict.fromkeys(texts))} stands for is refused; look at its value"
@@ -165,23 +179,23 @@ class _Filling:
         if not isinstance(node.value, str):
             return node.value
         if has_secret:
-            self._reader.secrets.withhold_from_commands(node.value)
+            self._reader.secrets_of(node).withhold_from_commands(node.value)
         text = self._resolve(node, path) if has_reference(node.value) else node.value
         # A reference in a list is a command's argument, and may be a password all the same.
         if has_secret or (has_reference(node.value) and path.endswith("]")):
-            self._reader.secrets.guarded.add(text)
+            self._reader.secrets_of(node).guarded.add(text)
         return SecretStr(text) if has_secret else text
 
     def _resolve(self, node: Node, path: str) -> str:
         reader = self._reader
         try:
-            return reader.secrets.resolve(node.text)
+            return reader.secrets_of(node).resolve(node.text)
         except SecretError as error:
             self.failed.add(id(node))
             if error.is_missing and self._lacks is not None:
                 self._lacks.append(str(error))
                 return node.text
-            reader.report.add(reader.document.place_in(node, error.offset), path, str(error))
+            reader.report.add(place_in(reader.report, node, error.offset), path, str(error))
             return node.text
 
 

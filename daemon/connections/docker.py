@@ -19,6 +19,14 @@ from daemon.plugin import CheckContext, CheckError, Field, OptionsModel, Remedia
 if TYPE_CHECKING:
     from aiodocker import Docker
 
+EXAMPLE = """
+connections:
+  builds: {docker: {url: "unix:///run/builds/docker.sock"}}
+checks:
+  build_containers: {docker: {all: true, connection: builds}}
+rules:
+  build-down: {check: build_containers, when: up == 0, for: 5m}
+"""
 Info = dict[str, Any]
 """What the engine says of a container, as its API has it."""
 

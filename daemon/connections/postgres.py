@@ -22,6 +22,12 @@ from daemon.plugin import CheckContext, CheckError, Field, OptionsModel, SecretS
 if TYPE_CHECKING:
     import asyncpg
 
+EXAMPLE = """
+connections:
+  shop_db: {postgres: {dsn: "${env:SHOP_DATABASE_URL}"}, optional: true}
+checks:
+  shop_database: {postgres: {connection: shop_db}}
+"""
 _OWN_SHARE = 0.9  # of the time-out: silence is told before whoever waits loses patience
 _LONGEST = 60.0  # seconds until a connection is open; every use has a shorter time-out of its own
 _HOW = "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=verify-full to have the server proven"

@@ -7,6 +7,8 @@ password, a command that the user may not run, or no way there from here.
 
 "max number of clients reached" is only said to who connects: while the connection is open, heald has its place and
 does not see it. Compare the samples clients and max_clients of the check instead.
+
+Rights: none without an ACL; with one, those of the checks that use it.
 """
 
 import asyncio
@@ -18,6 +20,12 @@ from pydantic import field_validator, model_validator
 from daemon.connections._reaching import cause_of, check_authorities, not_reached
 from daemon.plugin import CheckContext, CheckError, Field, Folder, OptionsModel, SecretStr, SickError
 
+EXAMPLE = """
+connections:
+  shop_cache: {redis: {host: cache.example, tls: true, password: "${env:SHOP_REDIS_PASSWORD}"}}
+checks:
+  cache: {redis: {connection: shop_cache}}
+"""
 _OWN_SHARE = 0.9  # of the time-out: silence is told before whoever waits loses patience
 _LONGEST = 60.0  # seconds; every use has a shorter time-out of its own, and this one ends what has none
 _SCHEMES = {"redis": False, "rediss": True, "unix": False}  # and whether it is TLS

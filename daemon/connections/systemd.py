@@ -14,6 +14,12 @@ from pydantic import AfterValidator
 from daemon.connections._systemd_bus import Systemd
 from daemon.plugin import CheckContext, CheckError, Field, OptionsModel
 
+EXAMPLE = """
+connections:
+  host: {systemd: {bus: "unix:path=/run/host/dbus/system_bus_socket"}}
+checks:
+  units: {systemd: {failed: true, connection: host}}
+"""
 _DEFAULT = "unix:path=/run/dbus/system_bus_socket"
 _OWN_SHARE = 0.95  # of the given time: we say what does not answer before the daemon ends us
 _MOST_PATH = 107  # bytes of a unix socket's path

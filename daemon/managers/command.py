@@ -6,6 +6,8 @@ run) will not be better at the next try.
 
 What `start` leaves behind should run in a session of its own with its output redirected; under systemd, what stays in
 heald's control group ends with heald.
+
+The commands run as the user that heald runs as, and need what they need themselves.
 """
 
 from collections.abc import Sequence
@@ -26,6 +28,19 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
+EXAMPLE = """
+services:
+  legacy:
+    run_by:
+      command:
+        start: [/etc/init.d/legacy, start]
+        stop: [/etc/init.d/legacy, stop]
+        status: [/etc/init.d/legacy, status]
+checks:
+  legacy_port: {service: legacy, tcp: {host: localhost, port: 7000}}
+rules:
+  legacy-down: {check: legacy_port, when: up == 0, for: 1m, steps: [restart: {}]}
+"""
 _STATES = {0: ServiceState.RUNNING, 1: ServiceState.FAILED, 2: ServiceState.FAILED, 3: ServiceState.STOPPED}
 _MEANINGS = {
     0: "running",

@@ -46,6 +46,14 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
+EXAMPLE = """
+services:
+  api: {run_by: {compose: {project: shop, service: api, file: /srv/shop/compose.yaml}}}
+checks:
+  api_health: {service: api, http: {url: "http://localhost:8000/health"}}
+rules:
+  api-down: {check: api_health, when: up == 0, for: 30s, steps: [{restart: {}, settle: 10s, verify: 1m}]}
+"""
 _ONE_OFF = "com.docker.compose.oneoff"  # a container of `docker compose run`: nobody's service
 
 

@@ -30,6 +30,14 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
+EXAMPLE = """
+services:
+  cache: {run_by: {docker: {container: cache}}}
+checks:
+  cache_container: {service: cache, docker: {containers: [cache]}}
+rules:
+  cache-down: {check: cache_container, when: up == 0, for: 30s, steps: [restart: {}]}
+"""
 _MOST_NAMES = 20  # containers named in an error
 
 

@@ -3,6 +3,9 @@
 `program` is `NAME`, `GROUP:NAME` or `GROUP:*`, as supervisorctl takes them. A program with `numprocs` above 1 is a
 group of its own: name all of it with `NAME:*`, or one with `NAME:NAME_00`. A group runs if all of it runs.
 Starting waits until supervisord calls the program RUNNING (it stayed up for `startsecs`), through its own retries.
+
+It needs the right to connect to the socket: be its owner or of its group (`chown` and `chmod` of
+[unix_http_server]), and the password where one is set.
 """
 
 import asyncio
@@ -35,6 +38,14 @@ from daemon.plugin import (
     ServiceStatus,
 )
 
+EXAMPLE = """
+services:
+  worker: {run_by: {supervisor: {socket: /run/supervisor.sock, program: worker}}}
+checks:
+  worker_health: {service: worker, http: {url: "http://localhost:9000/health"}}
+rules:
+  worker-down: {check: worker_health, when: up == 0, for: 30s, steps: [restart: {}]}
+"""
 _ANSWER_WITHIN = 5.0  # seconds; supervisord answers in milliseconds, or hangs
 _OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
 _MOST_NAMES = 20  # programs named in an error

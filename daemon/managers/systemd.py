@@ -31,6 +31,14 @@ from daemon.plugin import (
     UnitName,
 )
 
+EXAMPLE = """
+services:
+  web: {run_by: {systemd: {unit: nginx.service}}}
+checks:
+  web_unit: {service: web, systemd: {unit: nginx.service}}
+rules:
+  web-down: {check: web_unit, when: up == 0, for: 30s, steps: [restart: {}]}
+"""
 _STATES = {
     "active": ServiceState.RUNNING,
     "inactive": ServiceState.STOPPED,

@@ -122,7 +122,7 @@ class Approvals:
     def _age(self, approval: Approval) -> float:
         return age(approval.asked, self._clock.stamp())
 
-    def sweep(self) -> None:
+    def tick(self) -> None:
         """Take out what is too old, or of an incident that closed."""
         for approval in list(self._board.approvals.values()):
             if approval.incident not in self._board.incidents:

@@ -10,7 +10,7 @@ from daemon.engine.observations import Observations
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.metrics import Metrics, Sources
-from daemon.model.check import Check, Reading
+from daemon.model.check import Reading
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
 from daemon.protocols import Clock
@@ -71,7 +71,7 @@ class Assembly:
             coalesce=coalesce,
             spread=spread,
             on_lag=metrics.schedule_lag.observe,
-            on_skip=self._skipped,
+            on_skip=lambda check, why: metrics.check(check.name).skipped(),
         )
         self.aftercare.timetable = self.scheduler
         self.scheduler.replace(setup.checks)
@@ -215,9 +215,8 @@ class Assembly:
 
     def _tick(self) -> None:
         """What time alone brings."""
-        self.orders.expire()
-        self.approvals.sweep()
-        self.storm.tick()
+        for part in (self.orders, self.approvals, self.storm):
+            part.tick()
         self.runs.flush()
 
     async def run(self) -> Never:
@@ -242,10 +241,9 @@ class Assembly:
 
     async def record(self) -> None:
         """Write what is new, and wait until it is on the disk. Raises StoreError."""
-        rows = self.board.take_rows()
         if not self.runs.remembers:
             raise StoreError(self._store_why() or "what was done before is not known yet")
-        await self.store.submit(*rows)
+        await self.store.submit(*self.board.take_rows())
 
     def record_anew(self) -> None:
         """The store began anew while heald ran: write down all that is still known."""
@@ -258,9 +256,6 @@ class Assembly:
         if not self.runs.remembers:
             return self.store.why or self._unread or "what was done before is not known yet"
         return None if self.store.is_writable else self.store.why or "it cannot be written"
-
-    def _skipped(self, check: Check, why: str) -> None:
-        self.metrics.check(check.name).skipped()
 
     def sources(self) -> Sources:
         """Where the metrics read their gauges."""

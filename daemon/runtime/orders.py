@@ -128,10 +128,11 @@ class Orders:
         self._board.put_order(ended)
         return ended
 
-    def expire(self) -> list[Order]:
-        """Take orders out that time has ended, and return them."""
+    def tick(self) -> None:
+        """Take out orders that time has ended."""
         now = self._clock.stamp()
-        return [self._ended(it, "time") for it in list(self._board.orders.values()) if not is_in_force(it, now)]
+        for order in [it for it in self._board.orders.values() if not is_in_force(it, now)]:
+            self._ended(order, "time")
 
     def in_force(self) -> list[Order]:
         """Every order in force, oldest first."""

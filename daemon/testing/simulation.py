@@ -198,8 +198,8 @@ class Simulation:
             heapq.heappop(self._events)[2]()
         self.assembly.circumstances.watch_clock()  # the janitor's part
         self.assembly.circumstances.watch_pause()
-        self.assembly.orders.expire()
-        self.assembly.approvals.sweep()
+        self.assembly.orders.tick()
+        self.assembly.approvals.tick()
         self.assembly.storm.tick()
         steady = self.clock.steady()
         while self._effects and self._effects[0][0] <= steady:

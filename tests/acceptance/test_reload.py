@@ -51,3 +51,23 @@ def test_what_is_under_way_ends_under_the_old_rule(tmp_path: Path, moment: str, 
             newest = daemon.incidents()[0]
             assert newest["rule"] == ("web-gone" if edit == "renamed" else "web-down")
         assert daemon.stop() == 0
+
+
+def test_a_reload_reads_what_is_included_anew_and_refuses_it_as_the_main_file(tmp_path: Path) -> None:
+    text = f"{rules(tmp_path)}include: [more.d/*.yaml]\n"
+    more = tmp_path / "more.d" / "more.yaml"
+    more.parent.mkdir()
+    with DaemonProcess(tmp_path, text) as daemon:
+        assert daemon.status()["rules"] == 1
+        more.write_text("version: 1\nrules: {another: {checks: {labels: {a: b}}, when: up == 0}}\n")
+        refused = daemon.ask("reload")
+        assert refused.returncode == 1
+        assert f"{more}:2:" in refused.stderr
+        assert daemon.status()["rules"] == 1
+        more.write_text("version: 1\nrules: {another: {check: web, when: up == 0}}\n")
+        assert daemon.ask("reload").returncode == 0
+        assert daemon.status()["rules"] == 2
+        more.unlink()
+        assert daemon.ask("reload").returncode == 0
+        assert daemon.status()["rules"] == 1
+        assert daemon.stop() == 0

@@ -25,7 +25,7 @@ def test_every_plug_in_is_listed_with_its_options_samples_and_units() -> None:
 
 def test_as_json_it_says_the_same() -> None:
     listed = json.loads(CliRunner().invoke(main, ["plugins", "--json"]).stdout)
-    assert set(listed) == {"checks", "remediations", "managers", "unavailable"}
+    assert set(listed) == {"checks", "remediations", "managers", "connections", "unavailable"}
     tcp = listed["checks"]["tcp"]
     assert {"name": "latency_seconds", "unit": "seconds"}.items() <= tcp["samples"][3].items()
     port = next(option for option in tcp["options"] if option["name"] == "port")

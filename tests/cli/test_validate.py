@@ -60,6 +60,16 @@ def test_without_a_file_it_looks_where_the_daemon_looks(tmp_path: Path, monkeypa
     assert done.stderr == "other.yaml:1:1: .: there is no such file\n"
 
 
+def test_it_says_how_many_files_it_read_so_that_a_mistyped_glob_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(f"{GOOD}include: ['*.d/*.yaml']\n")
+    (tmp_path / "rules.d").mkdir()
+    assert validate().stdout.startswith("rules.yaml is valid")
+    (tmp_path / "rules.d" / "a.yaml").write_text("version: 1\n")
+    assert validate().stdout.startswith("rules.yaml with 1 included file is valid")
+    (tmp_path / "rules.d" / "a.yaml").write_text("version: 2\n")
+    assert validate().stderr.startswith("rules.d/a.yaml:1:10: version: found version 2")
+
+
 def test_without_any_file_it_says_where_it_looked() -> None:
     done = validate()
     assert done.exit_code == 1

@@ -173,6 +173,7 @@ CHECKS_THAT_LACK = {
     "an async check": (CHECK.replace("async def check", "def check"), "its check is no async function"),
     "a parameter": (CHECK.replace("(options, context)", "(options)"), "its check cannot be called with"),
     "a truth value": (CHECK + "DISCOVERS = 1\n", "its DISCOVERS is 1; write True or False"),
+    "an example": (CHECK + "EXAMPLE = {'checks': {}}\n", "its EXAMPLE is no text; write the parts of a rules file"),
     "a plain samples": (CHECK + "async def samples(options): ...\n", "its samples is no plain function"),
     "good Python": (CHECK + "x = (\n", "it cannot be imported: SyntaxError"),
     "a module of ours": (CHECK + "import daemon.nothing\n", "it cannot be imported: No module named 'daemon.nothing'"),
@@ -210,9 +211,9 @@ def test_a_remediation_that_lacks_something_is_refused(find: Find, source: str, 
 async def test_a_remediation_that_offers_no_plan_says_what_it_would_touch(find: Find) -> None:
     mend = find(remediations={"mend": REMEDIATION.replace("def plan", "def other")}).remediations["mend"]
     said = await mend.plan(mend.options(name="web"), target(), act_context())
-    assert said == "mend thing:web@node"
+    assert said.summary == "mend thing:web@node"
     mend = find(remediations={"fix": REMEDIATION}).remediations["fix"]
-    assert await mend.plan(mend.options(name="web"), target(), act_context()) == "would mend"
+    assert (await mend.plan(mend.options(name="web"), target(), act_context())).summary == "would mend"
 
 
 @pytest.mark.parametrize("part", ["resource", "start", "stop", "restart", "status"])
@@ -331,14 +332,16 @@ def test_what_a_manager_cannot_name_is_an_error_at_its_key(find: Find, tmp_path:
     assert read(tmp_path, types, text) == ["2:25: services.a.run_by.mine: there is no unit none"]
 
 
-def test_a_step_whose_plug_in_asks_cannot_be_waived(find: Find, tmp_path: Path) -> None:
+def test_what_a_plug_in_asks_is_waived_by_name_only(find: Find, tmp_path: Path) -> None:
     types = find(checks={"gauge": CHECK}, remediations={"mend": REMEDIATION + "asks = True\n"})
     text = "version: 1\nchecks: {a: {gauge: {target: x}}}\nrules: {r: {check: a, when: up == 0, steps: [{mend: {}}]}}\n"
     file = tmp_path / "rules.yaml"
     file.write_text(text)
-    assert load(file, types=types).rules[0].steps[0].asks
-    (said,) = read(tmp_path, types, text.replace("{mend: {}}", "{mend: {}, approval: false}"))
-    assert "approval: false has no effect, as mend always asks" in said
+    assert load(file, types=types).rules[0].steps[0].needs_approval
+    file.write_text(text.replace("{mend: {}}", "{mend: {}, approval: false}"))
+    assert not load(file, types=types).rules[0].steps[0].needs_approval
+    file.write_text(text.replace("checks:", "defaults: {steps: {approval: false}}\nchecks:"))
+    assert load(file, types=types).rules[0].steps[0].needs_approval  # no default waives it for all
 
 
 def test_a_plug_in_that_fails_to_name_its_resource_is_an_error_of_the_step(find: Find, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.document import Document, Place, parse_document
+from daemon.config.document import Document, Place, parse_document, place_in
 from daemon.config.problems import ConfigError, Problem
 from daemon.config.reading import LARGEST, read_text
 
@@ -68,7 +68,7 @@ def test_every_character_of_a_text_is_found_in_the_file(text: str) -> None:
     for offset, sign in enumerate(node.text):
         if sign in " \n":
             continue  # a fold of lines is a blank, which stands nowhere
-        line, column = document.place_in(node, offset)
+        line, column, _ = place_in(document.report, node, offset)
         assert lines[line - 1][column - 1] == sign, (offset, line, column)
 
 
@@ -84,14 +84,14 @@ def test_every_character_of_a_text_is_found_in_the_file(text: str) -> None:
 )
 def test_escapes_take_more_room_in_the_file_than_in_the_value(text: str, offset: int, column: int) -> None:
     document = parse(text)
-    assert document.place_in(document.root.entries["a"], offset) == Place(1, column)
+    assert place_in(document.report, document.root.entries["a"], offset) == Place(1, column)
 
 
 def test_a_line_that_goes_on_by_a_backslash_is_followed() -> None:
     document = parse('a: "x \\\n   y"')
     node = document.root.entries["a"]
     assert node.value == "x y"
-    assert document.place_in(node, 2) == Place(2, 4)
+    assert place_in(document.report, node, 2) == Place(2, 4)
 
 
 @pytest.mark.parametrize(

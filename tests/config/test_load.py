@@ -159,7 +159,7 @@ def test_a_rule_is_as_it_is_written(read: Load) -> None:
     assert (step.remediation, step.tries, step.cooldown, step.settle) == ("restart", 2, (60.0, 1800.0), 0.0)
     assert (step.verify, step.timeout, step.approval, step.asks) == (60.0, 90.0, True, False)
     assert (last.tries, last.cooldown, last.settle, last.verify) == (1, (60.0, 60.0), 10.0, 60.0)
-    assert (last.timeout, last.approval) == (120.0, False)
+    assert (last.timeout, last.approval, last.needs_approval) == (120.0, None, False)
 
 
 def test_a_rule_has_defaults(read: Load) -> None:
@@ -287,9 +287,9 @@ def test_the_keys_that_are_right_are_checked_beside_those_that_are_wrong(read: L
 
 
 def test_the_later_sections_of_the_design_are_unknown_keys(read: Load) -> None:
-    for section in ("include", "defaults", "tasks", "maintenance"):
+    for section in ("tasks", "notify"):
         (said,) = refused(read, f"version: 1\n{section}: {{}}\n")
-        assert said.startswith(f"{section}: the key {section} is not known; allowed are version, settings")
+        assert said.startswith(f"{section}: the key {section} is not known; allowed are version, include")
 
 
 def test_a_condition_on_the_right_of_a_colon_may_name_any_other_check(read: Load) -> None:

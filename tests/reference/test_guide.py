@@ -1,0 +1,28 @@
+"""The examples of the page about rules files: each is a file that loads, or part of one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from daemon.config.load import load
+
+TEXT = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_loads(tmp_path: Path, block: str) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "network.yaml").write_text("version: 1\n")
+    path = tmp_path / "rules.yaml"
+    path.write_text(block if "version:" in block else f"version: 1\n{block}")
+    setup = load(path, node="node")
+    for rule in setup.rules:
+        told = re.search(rf"{rule.name}: .*# (.*)$", block, re.MULTILINE)
+        assert told
+        assert rule.checks == tuple(told[1].split(", "))
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) >= 4

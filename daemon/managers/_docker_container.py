@@ -160,6 +160,11 @@ def state_of(info: Info) -> ServiceState:
     return _WORDS.get(state["Status"], ServiceState.UNKNOWN)
 
 
+async def is_left_stopped(engine: Any, info: Info) -> bool:
+    """Whether it is down because a person stopped it, not because it ended."""
+    return info["State"]["Status"] == "exited" and bool(await engine.was_stopped(info))
+
+
 def worst_of(states: Mapping[str, ServiceState]) -> ServiceState:
     """What several are together: acting while one of them is busy would be too many at it."""
     return next((state for state in _WORST_FIRST if state in states.values()), ServiceState.RUNNING)

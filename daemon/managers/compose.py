@@ -28,6 +28,7 @@ from daemon.managers._docker_container import (
     deadline_of,
     described,
     engine_of,
+    is_left_stopped,
     is_sick,
     name_of,
     state_of,
@@ -136,8 +137,10 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
             if _may_create(options, labels):
                 return ServiceStatus(state=ServiceState.STOPPED, detail="no container of it is left")
             return ServiceStatus(state=ServiceState.UNKNOWN, detail=_unknown(options, labels))
+        down = [info for info in infos if state_of(info) is not ServiceState.RUNNING]
+        by_operator = bool(down) and all([await is_left_stopped(engine, info) for info in down])
     states = {name_of(info): state_of(info) for info in infos}
-    return ServiceStatus(state=worst_of(states), detail=_described(infos))
+    return ServiceStatus(state=worst_of(states), detail=_described(infos), by_operator=by_operator)
 
 
 class _Work:

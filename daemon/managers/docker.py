@@ -17,7 +17,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from daemon.managers._docker_container import Container, Info, deadline_of, described, engine_of, name_of, state_of
+from daemon.managers._docker_container import (
+    Container,
+    Info,
+    deadline_of,
+    described,
+    engine_of,
+    is_left_stopped,
+    name_of,
+    state_of,
+)
 from daemon.plugin import (
     CheckContext,
     CheckError,
@@ -88,7 +97,8 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
         info = await _find(engine, options)
         if info is None:
             return ServiceStatus(state=ServiceState.UNKNOWN, detail=await _unknown_container(engine, options))
-    return ServiceStatus(state=state_of(info), detail=described(info))
+        by_operator = await is_left_stopped(engine, info)
+    return ServiceStatus(state=state_of(info), detail=described(info), by_operator=by_operator)
 
 
 async def _act(done: str, verb: Callable[[Container], Awaitable[str]], options: Options, context: CheckContext) -> str:

@@ -119,7 +119,8 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
         raise CheckError(f"supervisord at {options.socket} refuses to answer: {fault}") from fault
     states = {STATES.get(info["statename"], ServiceState.UNKNOWN) for info in infos}
     worst = next((state for state in _WORST_FIRST if state in states), ServiceState.RUNNING)
-    return ServiceStatus(state=worst, detail=described(infos))
+    # STOPPED is what supervisorctl leaves, or a program that nobody has started yet; what ends by itself is EXITED.
+    return ServiceStatus(state=worst, detail=described(infos), by_operator=worst is ServiceState.STOPPED)
 
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[Program], Awaitable[str]]) -> str:

@@ -102,7 +102,10 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
         return ServiceStatus(state=ServiceState.UNKNOWN, detail=f"systemd knows no unit {options.unit}")
     if unit.is_pending or unit.is_restarting or unit.may_restart:
         return ServiceStatus(state=ServiceState.BUSY, detail=unit.described)
-    return ServiceStatus(state=_STATES.get(unit.state, ServiceState.UNKNOWN), detail=unit.described)
+    # An explicit stop is no failure: what fails is `failed`. A unit that ended well by itself is inactive too, and is
+    # left alone likewise, as nothing tells the two apart.
+    state = _STATES.get(unit.state, ServiceState.UNKNOWN)
+    return ServiceStatus(state=state, detail=unit.described, by_operator=unit.state == "inactive")
 
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[Verbs], Awaitable[str]]) -> str:

@@ -62,6 +62,28 @@ async def test_restart_stop_and_start_are_seen_by_the_engine(docker: LabEngine, 
     assert docker.inspect(name)["State"]["StartedAt"] == started
 
 
+async def test_what_a_person_stopped_is_told_from_what_ended(docker: LabEngine, name: str, context: Toolbox) -> None:
+    docker.run(name)
+    assert not (await manager.status(options(name), context)).by_operator
+    docker.docker("kill", name)
+    await until(lambda: docker.state(name) == "exited")
+    assert not (await manager.status(options(name), context)).by_operator
+    docker.docker("start", name)
+    docker.docker("stop", name)
+    assert (await manager.status(options(name), context)).by_operator
+    docker.docker("start", name)
+    assert not (await manager.status(options(name), context)).by_operator
+
+
+async def test_a_container_that_came_to_its_end_was_stopped_by_nobody(
+    docker: LabEngine, name: str, context: Toolbox
+) -> None:
+    docker.run(name, command="true")
+    await until(lambda: docker.state(name) == "exited")
+    status = await manager.status(options(name), context)
+    assert (status.state, status.by_operator) == (ServiceState.STOPPED, False)
+
+
 async def test_a_stopped_container_is_restarted_too(docker: LabEngine, name: str, context: Toolbox) -> None:
     docker.run(name)
     docker.docker("stop", name)

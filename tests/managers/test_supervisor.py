@@ -113,7 +113,8 @@ async def test_a_restart_gives_a_new_process(lab: LabSupervisord) -> None:
 
 async def test_stop_and_start_are_seen(lab: LabSupervisord) -> None:
     assert await supervisor.stop(options(lab), check_context()) == "stopped supervisor program web: STOPPED"
-    assert (await supervisor.status(options(lab), check_context())).state is ServiceState.STOPPED
+    status = await supervisor.status(options(lab), check_context())
+    assert (status.state, status.by_operator) == (ServiceState.STOPPED, True)
     await supervisor.stop(options(lab), check_context())  # nothing to do is no error
     said = await supervisor.start(options(lab), check_context())
     assert said == f"started supervisor program web, now pid {lab.pid('web')}"

@@ -136,6 +136,20 @@ async def test_start_restart_and_stop_are_done_and_seen(lab: LabSystemd, acts: A
     assert (await acts.restart("web")).endswith("; it was inactive (dead)")
 
 
+async def test_what_a_person_stopped_is_told_from_what_failed(lab: LabSystemd, acts: Acts) -> None:
+    async def is_left_stopped() -> bool:
+        return (await systemd.status(options("web"), check_context(connections=acts.connections))).by_operator
+
+    await acts.start("web")
+    assert not await is_left_stopped()
+    lab.systemctl("kill", "--signal=KILL", "m-web")
+    await until(lambda: lab.show("m-web", "ActiveState") == "failed")
+    assert not await is_left_stopped()
+    await acts.start("web")
+    lab.systemctl("stop", "m-web")
+    assert await is_left_stopped()
+
+
 async def test_a_running_service_reads_its_settings_anew(lab: LabSystemd, acts: Acts) -> None:
     await acts.start("web")
     pid = lab.show("m-web", "MainPID")

@@ -15,7 +15,22 @@ import yaml
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 LOCKS = sorted(CHECKOUT.glob("requirements*.lock"))
-TARGETS = ("setup", "demo", "run", "test", "check", "bench", "format", "reference", "lock", "clean", "help")
+SCRIPTS = ("tests/lab/setup.sh", "tests/lab/index.sh")
+TARGETS = (
+    "setup",
+    "demo",
+    "run",
+    "test",
+    "check",
+    "install",
+    "uninstall",
+    "bench",
+    "format",
+    "reference",
+    "lock",
+    "clean",
+    "help",
+)
 SECONDS_OF_A_SECOND_SETUP = 1.0
 
 
@@ -204,7 +219,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "checkout"
         (self.folder / "tests/lab").mkdir(parents=True)
-        for name in ("pyproject.toml", "requirements-dev.lock", "requirements-uv.lock", "tests/lab/setup.sh"):
+        for name in ("pyproject.toml", "requirements-dev.lock", "requirements-uv.lock", *SCRIPTS):
             shutil.copy(CHECKOUT / name, self.folder / name)
         self.programs = folder / "bin"
         self.programs.mkdir()

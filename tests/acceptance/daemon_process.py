@@ -51,7 +51,7 @@ class DaemonProcess:
 
     def ready(self) -> "DaemonProcess":
         """Wait until it answers."""
-        wait_until(self._answers, what=f"ready: {self.text()[-2000:]}")
+        wait_until(self._answers, within=60, what=f"ready: {self.text()[-2000:]}")
         return self
 
     def _answers(self) -> bool:

@@ -164,8 +164,8 @@ async def test_a_socket_that_says_nothing_is_a_time_out(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "silent"))
         silent.listen()
-        said = await blindness(tmp_path / "silent", timeout=0.2)
-    assert said == f"the D-Bus at {tmp_path}/silent did not answer within 0.19s"
+        said = await blindness(tmp_path / "silent", timeout=2.0)
+    assert said == f"the D-Bus at {tmp_path}/silent did not answer within 1.9s"
 
 
 async def test_a_systemd_that_does_not_answer_is_a_time_out_and_answers_again(

@@ -22,7 +22,14 @@ def told(folder: Path, caplog: pytest.LogCaptureFixture, story: Story) -> list[s
         around = Circumstances(shop.clock, shop.setup.settings, folder / "pause")
         shop.assembly.circumstances = around
         bindings = Bindings(shop.setup, "node")
-        janitor = Janitor(bindings, board=Board(), circumstances=around, store=shop.store, clock=shop.clock)
+        janitor = Janitor(
+            bindings,
+            board=Board(),
+            circumstances=around,
+            store=shop.store,
+            clock=shop.clock,
+            flush=shop.assembly.runs.flush,
+        )
         desk = Desk(
             assembly=lambda: shop.assembly,
             reload=lambda: pytest.fail("nobody reloads"),

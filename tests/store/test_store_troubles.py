@@ -257,9 +257,9 @@ async def test_a_newer_schema_is_refused_with_a_sentence_and_untouched(tmp_path:
     connection = sqlite3.connect(tmp_path / "heald.db")
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(StoreRefusedError, match=r"heald.db has schema 7, but this heald knows none after 1") as refused:
+    with pytest.raises(StoreRefusedError, match=r"heald.db has schema 7, but this heald knows none after 2") as refused:
         await Store.open(tmp_path, HandClock())
-    assert "heald.db.before-2" in str(refused.value)
+    assert "heald.db.before-3" in str(refused.value)
     assert look_inside(tmp_path, "PRAGMA user_version") == [(7,)]
 
 

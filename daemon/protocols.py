@@ -246,3 +246,18 @@ class Control(Protocol):
     async def incidents(self, *, limit: int, closed: bool) -> list[Mapping[str, object]]:
         """Incidents with their attempts, newest first, as JSON values."""
         ...
+
+    async def explain(self, name: str) -> Mapping[str, object]:
+        """Why nothing is done about a rule, a service or an incident, or what is, as JSON values.
+
+        Raises LookupError for an unknown name, with what was probably meant.
+        """
+        ...
+
+    async def plan(self) -> list[Mapping[str, object]]:
+        """What heald would do now in act mode, in the order in which it would, as JSON values."""
+        ...
+
+    async def would(self, *, seconds: float) -> Mapping[str, object]:
+        """What observe mode would have done in the last so many seconds, as JSON values."""
+        ...

@@ -18,6 +18,7 @@ from daemon.model.settings import Mode
 from daemon.model.track import HistoryRow, Remembered
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
+from daemon.runtime.asking import Asking
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
@@ -28,8 +29,10 @@ from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds
 from daemon.runtime.janitor import Janitor
 from daemon.runtime.pipeline import Pipeline
+from daemon.runtime.proof import Proof
 from daemon.runtime.runs import Runs
 from daemon.runtime.scheduler import Scheduler
+from daemon.runtime.standing import Standings
 from daemon.store.store import Store
 
 
@@ -238,6 +241,21 @@ class Assembly:
     def _readings(self) -> list[tuple[str, Reading]]:
         newest = self.runs.newest.items()
         return [(name, reading) for name, run in newest if run.error is None for reading in run.readings]
+
+    @property
+    def proof(self) -> Proof:
+        """What heald can say of why it acts or does not, by the configuration in use."""
+        bindings, board, clock = self._bindings, self.board, self._clock
+        standings = Standings(
+            bindings,
+            board=board,
+            observations=self.observations,
+            healing=self.healing,
+            newest=self.runs.newest,
+            clock=clock,
+        )
+        asking = Asking(bindings, executor=self.executor, claims=self.healing.claims)
+        return Proof(bindings, standings=standings, board=board, asking=asking, store=self.store, clock=clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits: of all together, and of each resource that a service's manager runs."""

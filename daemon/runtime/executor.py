@@ -90,14 +90,14 @@ class Executor:
 
     async def _heal(self, proposal: Proposal, bindings: Bindings) -> None:
         await self._look_again(proposal, bindings)
-        manager = await self._ask_manager(proposal, bindings)
+        manager = await self.ask_manager(proposal, bindings)
         attempt = self._healing.after_look(proposal, manager=manager)
         if attempt is None:
             self._runs.flush()
         elif attempt.would:
             self._aftercare.would(attempt)
             self._runs.flush()
-            self._aftercare.planned(attempt.id, await self._ask_plan(proposal, attempt, bindings))
+            self._aftercare.planned(attempt.id, await self.ask_plan(proposal, attempt, bindings))
             self._runs.flush()
         elif await self._claim(proposal, attempt):
             await self._effect(proposal, attempt, bindings)
@@ -116,7 +116,7 @@ class Executor:
         async with self._places:
             await self._runs.look_and_judge(check, is_look=True)
 
-    async def _ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
+    async def ask_manager(self, proposal: Proposal, bindings: Bindings) -> Hold | None:
         """Hold while the resource's own manager is acting on it, or cannot be asked."""
         managers = bindings.setup.managers.values()
         manager = next((it for it in managers if it.resource == proposal.resource), None)
@@ -212,8 +212,8 @@ class Executor:
             raise RemediationError(sentence)
         return outcome
 
-    async def _ask_plan(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> str:
-        """What the remediation would have done, in its own words; why it cannot say, where it cannot."""
+    async def ask_plan(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> str:
+        """What the remediation would do, in its own words; why it cannot say, where it cannot."""
         kind = bindings.setup.types.remediations[attempt.remediation]
         target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
         context = self._context(proposal, attempt, bindings)

@@ -9,6 +9,7 @@ from daemon import __version__
 _COMMANDS = {  # name: module, what it is in it, and its one line in the help, so that the help imports nothing
     "run": ("run", "run_command", "Run the daemon in the foreground."),
     "validate": ("validate", "validate_command", "Say every error of a rules file."),
+    "lint": ("lint", "lint_command", "Give advice on a valid rules file."),
     "check": ("check", "check_command", "Look once, without a daemon, and judge."),
     "eval": ("eval", "eval_command", "Try a condition."),
     "plugins": ("plugins", "plugins_command", "List check types, remediations, managers and connections."),

@@ -105,4 +105,4 @@ def _show_row(row: WouldRowJson) -> None:
 
 def _show_peaks(peaks: list[PeakJson]) -> None:
     for peak in peaks:
-        click.echo(clean(f"  limit {peak['limit']} of {peak['of']}: {peak['most']} at most"))
+        click.echo(clean(f"  limit {peak['limit']} of {peak['of']}: at most {peak['most']} counted at once"))

@@ -33,7 +33,9 @@ def would_report(
         now: its end.
         is_cut: whether the record has more than could be read.
     """
-    keys = {(it.rule, it.resource) for it in attempts if it.would} | {(it.rule, it.resource) for it in holds}
+    real = {(it.rule, it.resource) for it in attempts if not it.would}
+    paper = {(it.rule, it.resource) for it in attempts if it.would}
+    keys = paper | ({(it.rule, it.resource) for it in holds} - real)  # what held where heald acts is no matter of this
     rows = [_row(bindings, key, attempts, holds, told, now) for key in sorted(keys)]
     budget = peaks("all", bindings.setup.settings.budget, attempts, now)
     return WouldReport(since=now.wall - seconds, rows=tuple(rows), budget=budget, is_cut=is_cut)

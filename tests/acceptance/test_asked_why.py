@@ -43,6 +43,8 @@ def test_why_did_it_not_restart_my_service(tmp_path: Path) -> None:
         assert daemon.ask("explain", "web-dwon").stderr.endswith("; did you mean web-down?\n")
 
         planned = daemon.ask("plan").stdout
+        assert daemon.ask("report", "--would").stdout.startswith("since ")
+        assert "web-down" not in daemon.ask("report", "--would").stdout  # what was really done is no matter of it
         assert planned.startswith("1. P2 web-down on web: restart of command:web@")
         assert "after that it would be done" in planned
 
@@ -61,7 +63,7 @@ def test_what_observe_mode_would_have_done(tmp_path: Path) -> None:
         said = daemon.ask("report", "--would", "--since", "1h").stdout
         assert "1 attempt would have been made, 1 incident handed to people" in said.splitlines()[0]
         assert "restart, try 1, ineffective: restart service web (command:web@" in said
-        assert "limit 1/1h of rule web-down: 1 at most" in said
+        assert "limit 1/1h of rule web-down: at most 1 counted at once" in said
         planned = daemon.ask("plan").stdout
         assert "would be done now, once a second look confirms it" in planned.splitlines()[0]
         assert not (tmp_path / "did").exists()

@@ -93,11 +93,11 @@ async def test_a_report_says_what_would_have_been_done(heald: Heald, control: Fa
     for line in (
         "): 22 attempts would have been made, 1 incident handed to people\n",
         "the record of that time is too long to read as a whole",
-        "  limit 20/1h of all: 2 at most\n",
+        "  limit 20/1h of all: at most 2 counted at once\n",
         "\napi-down · supervisor:/run/s.sock/api@node: 22 attempts\n",
         "  2023-11-14 22:13:20Z  restart, try 2, ineffective: restarted\ufffd[31m api\n",
         "  … 2 older\n",
-        "  limit 3/1h of rule api-down: 2 at most\n",
+        "  limit 3/1h of rule api-down: at most 2 counted at once\n",
         "  held by limit_rule 4×, mode 1×\n",
         "  people were told of INC-1 because of limit_rule, 2023-11-14 22:13:20Z (",
     ):

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.engine.guards import GUARDS
 from daemon.model.explanation import Explanation, PlanEntry, WouldReport
-from daemon.model.incident import HoldReason, IncidentState
+from daemon.model.incident import Hold, HoldReason, IncidentState
 from daemon.model.remediation import Verification
 from daemon.model.rule import Limit, Verdict
 from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end
@@ -88,6 +88,32 @@ def test_a_cooldown_is_named_with_its_end_and_what_follows(tmp_path: Path) -> No
     assert (
         standing.next.plan
         == "restart service api (command:api@node), which command calls running: running (exit code 0)"
+    )
+
+
+def test_a_manager_that_cannot_be_asked_stands_behind_the_guards(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace('status: ["true"]', 'status: ["/nowhere/status"]')
+    told = explain(World(tmp_path, rules).run(5))
+    assert told.standings[0].next is not None
+    (held,) = told.standings[0].next.held
+    assert held is told.standings[0].next.guards[-1]
+    assert held.reason is HoldReason.BLIND_NOW
+    assert held.hold is not None
+    assert held.hold.sentence.startswith("command could not be asked: ")
+
+
+def test_a_manager_that_is_busy_is_a_guard_that_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path).run(5)
+
+    async def busy(*_: object) -> Hold:
+        return Hold(
+            reason=HoldReason.RESOURCE_BUSY, sentence="its own manager is acting on it: command says it is starting"
+        )
+
+    monkeypatch.setattr(world.simulation.assembly.executor, "ask_manager", busy)
+    assert explain(world).answer.endswith(
+        "if it fired, restart of command:api@node would be held by resource_busy: its own manager is acting on it: "
+        "command says it is starting"
     )
 
 
@@ -249,7 +275,11 @@ def test_the_example_of_the_reference_says_what_it_says(tmp_path: Path) -> None:
     assert next_step is not None
     for operand in told.standings[0].operands:
         assert f"{operand.text} = {operand.value}" in shown
-    assert all(answer.reason.value in shown for answer in next_step.guards)
+    order = [reason.value for reason, _ in GUARDS]
+    passing = re.findall(r"(?<=  )pass  (.*)", shown)
+    told_of = [order.index(name) for line in passing for name in line.split()]
+    assert told_of == sorted(told_of)
+    assert [it.reason.value for it in next_step.held] == re.findall(r"HOLD  (\w+)", shown)
     assert all(f"{it.limit} of {it.of}: {it.used} used" in shown for it in next_step.allowances)
 
 
@@ -290,6 +320,15 @@ def test_the_first_of_a_plan_uses_up_what_the_next_would_need(tmp_path: Path) ->
     )
 
 
+def test_two_rules_of_one_plan_do_not_touch_one_resource(tmp_path: Path) -> None:
+    second = RULE.replace("rules:\n", "").replace("api-down", "api-gone").replace("P1", "P0")
+    world = World(tmp_path, rule(mode="mode: observe") + second).at(10, api=DOWN).run(15)
+    first, later = plan(world)
+    assert (first.rule, later.rule) == ("api-gone", "api-down")
+    assert "would be done now" in first.answer
+    assert "held by resource_busy: rule api-gone is about to act on command:api@node" in later.answer
+
+
 def test_an_attempt_under_way_is_planned_as_such(tmp_path: Path) -> None:
     (entry,) = plan(World(tmp_path).at(10, api=DOWN).run(35))
     assert "was done and is verified until" in entry.answer
@@ -311,6 +350,12 @@ def test_a_report_has_what_observe_mode_would_have_done(tmp_path: Path) -> None:
     assert dict(row.holds)[HoldReason.LIMIT_RULE] == 1
     assert [it.handed_over for it in row.handed_over] == [HoldReason.LIMIT_RULE]
     assert [(it.limit, it.most) for it in would(world).budget] == [(Limit(count=100, window=3600.0), 1)]
+
+
+def test_what_was_done_in_earnest_counts_and_is_no_row(tmp_path: Path) -> None:
+    world = World(tmp_path).at(10, api=DOWN).run(200)
+    assert would(world).rows == ()
+    assert [it.most for it in would(world).budget] == [2]
 
 
 def test_a_report_goes_no_further_back_than_asked(tmp_path: Path) -> None:

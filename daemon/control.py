@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.api import wire
+from daemon.api.wire_explain import explanation_to_json, plan_entry_to_json, would_to_json
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.model.incident import Incident
@@ -111,6 +112,18 @@ class Desk(People):
             mine = sorted((it for it in attempts.values() if incident.id in it.incidents), key=lambda it: it.id)
             rows.append(dict(wire.incident_to_json(incident, attempts=mine, holds=holds.get(incident.id, ()))))
         return rows
+
+    async def explain(self, name: str) -> Mapping[str, object]:
+        """Why nothing is done about it, or what is. Raises LookupError."""
+        return dict(explanation_to_json(await self._assembly().proof.explain(name)))
+
+    async def plan(self) -> list[Mapping[str, object]]:
+        """What heald would do now in act mode."""
+        return [dict(plan_entry_to_json(entry)) for entry in await self._assembly().proof.plan()]
+
+    async def would(self, *, seconds: float) -> Mapping[str, object]:
+        """What observe mode would have done in the last so many seconds."""
+        return dict(would_to_json(await self._assembly().proof.would(seconds)))
 
 
 def _newest(incidents: Iterable[Incident], limit: int) -> list[Incident]:

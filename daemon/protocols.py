@@ -107,8 +107,7 @@ class CheckContext(Protocol):
     def connection(self, kind: str, name: str | None) -> AbstractAsyncContextManager[Any]:
         """A connection's client, shared with others and opened when first used; None: the kind's defaults.
 
-        An error that leaves the block makes the next use open it anew, so an answer that the client takes well (no such
-        container) is to be caught inside.
+        An error that leaves the block makes the next use open it anew: what the client takes well is caught inside.
 
         Raises:
             CheckError: it cannot be opened from here. SickError: its server is at fault.
@@ -283,4 +282,19 @@ class Control(Protocol):
 
     async def incidents(self, *, limit: int, closed: bool) -> list[Mapping[str, object]]:
         """Incidents with their attempts, newest first, as JSON values."""
+        ...
+
+    async def explain(self, name: str) -> Mapping[str, object]:
+        """Why nothing is done about a rule, a service or an incident, or what is, as JSON values.
+
+        Raises LookupError for an unknown name, with what was probably meant.
+        """
+        ...
+
+    async def plan(self) -> list[Mapping[str, object]]:
+        """What heald would do now in act mode, in the order in which it would, as JSON values."""
+        ...
+
+    async def would(self, *, seconds: float) -> Mapping[str, object]:
+        """What observe mode would have done in the last so many seconds, as JSON values."""
         ...

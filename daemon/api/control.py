@@ -2,6 +2,9 @@
 
     GET  /status                          StatusJson
     GET  /incidents?limit=N&closed=1      {"incidents": [IncidentJson, ...]}, newest first
+    GET  /explain?name=NAME               ExplanationJson; 404 for an unknown name
+    GET  /plan                            {"plan": [PlanEntryJson, ...]}, in the order in which heald would
+    GET  /would?seconds=N                 WouldReportJson
     POST /reload                          {"reloaded": true}; 422 with `errors` if the file was refused
     POST /pause   {"why": TEXT}           {"paused": true}
     POST /resume                          {"resumed": true}; false if nothing was paused
@@ -33,6 +36,7 @@ from daemon.protocols import Control
 MODE = 0o660
 PATH_BYTES = 107  # sockaddr_un's sun_path, less its final zero (unix(7))
 INCIDENTS_AT_MOST = 1000
+SECONDS_AT_MOST = 400 * 86400  # that a report looks back: attempts are kept no longer
 KEEP_EVERY = 2.0  # seconds between two looks whether the socket's file is still there
 
 
@@ -55,6 +59,9 @@ class ControlServer:
             [
                 web.get("/status", self._status),
                 web.get("/incidents", self._incidents),
+                web.get("/explain", self._explain),
+                web.get("/plan", self._plan),
+                web.get("/would", self._would),
                 web.post("/reload", self._reload),
                 web.post("/pause", self._pause),
                 web.post("/resume", self._resume),
@@ -134,6 +141,24 @@ class ControlServer:
             return refuse(400, f"closed is {closed!r}; it must be 0 or 1")
         found = await self._control.incidents(limit=int(limit), closed=closed == "1")
         return web.json_response({"incidents": found})
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        name = request.query.get("name", "")
+        try:
+            return web.json_response(await self._control.explain(name))
+        except LookupError as error:
+            if type(error) is not LookupError:  # a KeyError is a bug of ours, and its text no sentence
+                raise
+            return refuse(404, str(error))
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        return web.json_response({"plan": await self._control.plan()})
+
+    async def _would(self, request: web.Request) -> web.Response:
+        seconds = request.query.get("seconds", "86400")
+        if not (seconds.isascii() and seconds.isdigit()) or not 1 <= int(seconds) <= SECONDS_AT_MOST:
+            return refuse(400, f"seconds is {seconds!r}; it must be a whole number from 1 to {SECONDS_AT_MOST}")
+        return web.json_response(await self._control.would(seconds=float(seconds)))
 
     async def _reload(self, request: web.Request) -> web.Response:
         errors = await self._control.reload()

@@ -9,6 +9,7 @@ from daemon import __version__
 _COMMANDS = {  # name: module, what it is in it, and its one line in the help, so that the help imports nothing
     "run": ("run", "run_command", "Run the daemon in the foreground."),
     "validate": ("validate", "validate_command", "Say every error of a rules file."),
+    "lint": ("lint", "lint_command", "Give advice on a valid rules file."),
     "check": ("check", "check_command", "Look once, without a daemon, and judge."),
     "eval": ("eval", "eval_command", "Try a condition."),
     "plugins": ("plugins", "plugins_command", "List check types, remediations, managers and connections."),
@@ -20,6 +21,9 @@ _COMMANDS = {  # name: module, what it is in it, and its one line in the help, s
     ),
     "status": ("show", "status_command", "Show what the daemon is doing now."),
     "incidents": ("show", "incidents_command", "Show what is wrong and what was done about it."),
+    "explain": ("explain", "explain_command", "Say why heald does nothing about it, or what it does."),
+    "plan": ("plan", "plan_command", "Say what heald would do now in act mode."),
+    "report": ("plan", "report_command", "Say what observe mode would have done."),
     "reload": ("operate", "reload_command", "Make the daemon read its rules file again."),
     "pause": ("operate", "pause_command", "Hold all acting until resume."),
     "resume": ("operate", "resume_command", "End a pause."),

@@ -49,6 +49,13 @@ def load(path: Path, *, node: str | None = None, types: Types | None = None) -> 
     Raises:
         ConfigError: every problem of the files, in their order.
     """
+    return load_with_text(path, node=node, types=types)[0]
+
+
+def load_with_text(
+    path: Path, *, node: str | None = None, types: Types | None = None
+) -> tuple[Setup, tuple[Document, ...]]:
+    """As `load`, with what was read: for who says something of a place in it."""
     types = types or discover_types()
     with _no_collector():
         documents = read_files(path)
@@ -60,7 +67,7 @@ def load(path: Path, *, node: str | None = None, types: Types | None = None) -> 
         linking = Linking(reader=Reader(report, secrets), types=types, node=node, roots=roots)
         setup = _link(documents, linking, main)
     report.finish()
-    return setup
+    return setup, tuple(documents)
 
 
 @contextmanager

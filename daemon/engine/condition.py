@@ -11,9 +11,11 @@ from daemon.engine.condition_error import ConditionError
 from daemon.engine.count import CountOf
 from daemon.engine.dimensions import require_boolean
 from daemon.engine.expression import Node, Why, stands
+from daemon.engine.operands import operands
 from daemon.engine.scope import OtherCheck, Scope
 from daemon.engine.syntax import parse
 from daemon.engine.view import ABSENT, Memory, View
+from daemon.model.explanation import Operand
 from daemon.model.rule import Verdict
 
 __all__ = ["ABSENT", "Condition", "ConditionError", "Memory", "OtherCheck", "Scope", "View", "compile_condition"]
@@ -65,6 +67,11 @@ class Condition:
         self._node = node
         self._value = node.value
 
+    @property
+    def node(self) -> Node:
+        """Its parts, for who looks into them (`daemon.engine.ranges`)."""
+        return self._node
+
     def judge(self, view: View) -> Verdict:
         """What it says of one subject at one run. If it has `rings`, `view.memory` must come from `record`."""
         value = self._value(view)
@@ -80,6 +87,10 @@ class Condition:
         if not stands(node, view):
             return f"this run says nothing of it: {view.blind}"
         return "; ".join(dict.fromkeys(node.because(view)))
+
+    def operands(self, view: View) -> tuple[Operand, ...]:
+        """What it looks at, with its values, in order of the text; `view` as for `judge`."""
+        return operands(self._node, view)
 
     def record(self, view: View, memory: Memory) -> Memory:
         """The rings of count_of with this run in them; free where there is none.

@@ -139,14 +139,14 @@ class Arithmetic(Node):
         value = _arithmetic([operand.value for operand in operands], symbols)
         super().__init__(text, *place, dimension, value)
         self.adopt(operands)
-        self._symbols = symbols
+        self.symbols = symbols
 
     def whys(self, view: View) -> list[Why]:
         """What was missing below, or why there is no result."""
         below = super().whys(view)
         if below:
             return below
-        for symbol, child in zip(self._symbols, self.children[1:], strict=True):
+        for symbol, child in zip(self.symbols, self.children[1:], strict=True):
             if symbol == "/" and child.value(view) == 0:
                 return [(self.text, f"{child.text} is 0, and nothing is divided by 0")]
         return [(self.text, "the result is too large a number")]
@@ -177,11 +177,11 @@ class Comparison(Node):
     def __init__(self, text: str, symbol: str, left: Node, right: Node) -> None:
         super().__init__(text, left.start, right.end, Dimension.BOOLEAN, _comparison(symbol, left, right))
         self.adopt([left, right])
-        self._symbol = symbol
+        self.symbol = symbol
 
     def because(self, view: View) -> list[str]:
         """A true statement: `latency_seconds = 7.2s > 5s`, or where that does not hold `latency_seconds = 2s <= 5s`."""
-        symbol = self._symbol if self.value(view) else _NEGATED[self._symbol]
+        symbol = self.symbol if self.value(view) else _NEGATED[self.symbol]
         left, right = self.children
         shown = [child.shown(view) for child in self.children]
         if symbol == "==" and right.is_constant and not left.is_constant:

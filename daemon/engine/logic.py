@@ -38,6 +38,7 @@ class Junction(Node):
         value = _pair(values[0], values[1], deciding=is_or) if len(sides) == 2 else _many(values, deciding=is_or)
         super().__init__(text, sides[0].start, sides[-1].end, Dimension.BOOLEAN, value)
         self.adopt(sides)
+        self.is_or = is_or
 
     def _deciding(self, view: View) -> list[Node]:
         """The sides that made it so: where all agree all of them, as it took them all."""

@@ -104,7 +104,7 @@ class Other(Reference):
     ) -> None:
         self.check = check
         self.sample = spec.name
-        self._subject = subject
+        self.subject = subject
         self.is_own = is_own
         self.is_foreign = not is_own
         super().__init__(text, start, end, spec.dimension, self._value)
@@ -113,8 +113,8 @@ class Other(Reference):
         """The subject that is named, else the same subject, else the only one."""
         if self.is_own and view.blind is not None:
             return view.blind
-        if self._subject is not None:
-            return view.observations.find(self.check, self._subject, is_exact=True)
+        if self.subject is not None:
+            return view.observations.find(self.check, self.subject, is_exact=True)
         return view.observations.find(self.check, view.subject, is_exact=False)
 
     def _fresh(self, view: View) -> Observed | str:

@@ -27,11 +27,14 @@ from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds
 from daemon.runtime.janitor import Janitor
 from daemon.runtime.orders import Orders
+from daemon.runtime.outlooks import Outlooks
 from daemon.runtime.pipeline import Pipeline
-from daemon.runtime.recall import Recalled, left_of_limits, put_back, recall
+from daemon.runtime.proof import Proof
+from daemon.runtime.recall import left_of_limits, put_back, recall
 from daemon.runtime.runs import Runs
 from daemon.runtime.scheduler import Scheduler
 from daemon.runtime.situation import Situation
+from daemon.runtime.standing import Standings
 from daemon.runtime.storm import Storm
 from daemon.store.store import Store
 
@@ -168,7 +171,7 @@ class Assembly:
         """Go on where the last daemon ended; false if the store cannot be read, and nothing may be done."""
         bindings = self._bindings
         try:
-            recalled = await self._recall()
+            recalled = await recall(self.store, self.observations, longest=bindings.longest_window)
         except StoreError as error:
             self._unread = str(error)
             log.error("store_unreadable", f"The store cannot be read, so nothing will be done: {error}.")
@@ -183,13 +186,10 @@ class Assembly:
         self.runs.flush()
         return True
 
-    async def _recall(self) -> Recalled:
-        return await recall(self.store, self.observations, longest=self._bindings.longest_window)
-
     async def could_restore(self) -> bool:
         """Whether the store, which could not be read at the start, can be now."""
         try:
-            await self._recall()
+            await recall(self.store, self.observations, longest=self._bindings.longest_window)
         except StoreError as error:
             self._unread = str(error)
             return False
@@ -203,11 +203,8 @@ class Assembly:
         self.setup, self._bindings = setup, bindings
         self.connections.replace(setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)
-        for part in (self.orders, self.storm, self.approvals):
+        for part in (self.orders, self.storm, self.approvals, self.pipeline, self.executor, self.janitor):
             part.replace(bindings)
-        self.pipeline.replace(bindings)
-        self.executor.replace(bindings)
-        self.janitor.replace(bindings)
         self.runs.replace(setup)
         self.scheduler.concurrency = setup.settings.concurrency
         self.scheduler.replace(setup.checks)
@@ -222,10 +219,9 @@ class Assembly:
     async def run(self) -> Never:
         """The standing tasks; one that ends ends them all."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_standing(self.scheduler.run()), name="scheduler")
-            group.create_task(_standing(self.executor.run()), name="executor")
-            group.create_task(_standing(self.janitor.run()), name="janitor")
-            group.create_task(_standing(self.store.keep()), name="store")
+            for part in (self.scheduler, self.executor, self.janitor):
+                group.create_task(_standing(part.run()), name=type(part).__name__)
+            group.create_task(_standing(self.store.keep()), name="Store")
         raise RuntimeError("the standing tasks ended")
 
     async def stop(self) -> None:
@@ -273,6 +269,13 @@ class Assembly:
     def _readings(self) -> list[tuple[str, Reading]]:
         newest = self.runs.newest.items()
         return [(name, reading) for name, run in newest if run.error is None for reading in run.readings]
+
+    @property
+    def proof(self) -> Proof:
+        """What heald can say of why it acts or does not, by the configuration in use."""
+        standings = Standings(self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock)
+        asking = Outlooks(self._bindings, executor=self.executor, claims=self.healing.claims)
+        return Proof(self._bindings, standings, self.board, asking, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

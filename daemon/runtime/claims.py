@@ -36,7 +36,7 @@ class Claims:
         """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
         board, key = self._board, key_of(proposal)
         joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
-        attempt = self._attempt(proposal, joined.values())
+        attempt = self.draft(proposal, joined.values())
         checks = self._bindings.setup.checks
         every = max(checks[check].every for check, _ in joined)
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
@@ -52,7 +52,8 @@ class Claims:
             self._holds.end(key)
         return attempt
 
-    def _attempt(self, proposal: Proposal, incidents: Iterable[str]) -> Attempt:
+    def draft(self, proposal: Proposal, incidents: Iterable[str]) -> Attempt:
+        """The attempt as it would be claimed now; nothing is kept of it."""
         now, step = self._clock.stamp(), proposal.step
         try_number = ladders.spent(proposal.ladder, proposal.rule.steps, proposal.index) + 1
         return Attempt(

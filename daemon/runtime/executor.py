@@ -21,6 +21,7 @@ from daemon.runtime.drive import Drive, driven
 from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
+from daemon.runtime.situation import Found
 from daemon.runtime.toolbox import ActToolbox
 from daemon.store.store import Store
 
@@ -90,7 +91,7 @@ class Executor:
 
     async def _ask(self, proposal: Proposal, bindings: Bindings) -> None:
         """Ask people for an attempt as it is planned now."""
-        plan = await self._ask_plan(proposal, bindings)
+        plan = await self.ask_plan(proposal, bindings)
         if self._approvals.of(proposal) is None and proposal.incident in self._board.incidents:
             self._approvals.ask(proposal, plan)
         self._runs.flush()
@@ -108,16 +109,16 @@ class Executor:
 
     async def _heal(self, proposal: Proposal, bindings: Bindings) -> None:
         await self._look_again(proposal, bindings)
-        found = await self._asking.ask(proposal, bindings)
+        found = await self.ask_around(proposal, bindings)
         if proposal.step.needs_approval and not proposal.would:
-            self._approvals.fits(proposal, await self._ask_plan(proposal, bindings))
+            self._approvals.fits(proposal, await self.ask_plan(proposal, bindings))
         attempt = self._healing.after_look(proposal, found=found)
         if attempt is None:
             self._runs.flush()
         elif attempt.would:
             self._aftercare.would(attempt)
             self._runs.flush()
-            self._aftercare.planned(attempt.id, (await self._ask_plan(proposal, bindings)).summary)
+            self._aftercare.planned(attempt.id, (await self.ask_plan(proposal, bindings)).summary)
             self._runs.flush()
         elif await self._claim(proposal, attempt):
             await self._effect(proposal, attempt, bindings)
@@ -135,6 +136,10 @@ class Executor:
         """Look and judge at once: a regular run that ends later must be judged later too."""
         async with self._places:
             await self._runs.look_and_judge(check, is_look=True)
+
+    async def ask_around(self, proposal: Proposal, bindings: Bindings) -> Found:
+        """What the resource's own manager, and units that must not be disturbed, say now."""
+        return await self._asking.ask(proposal, bindings)
 
     async def _claim(self, proposal: Proposal, attempt: Attempt) -> bool:
         """Commit the claim with everything that led to it; false if the store's own rows or its state forbid it."""
@@ -206,7 +211,7 @@ class Executor:
             raise RemediationError(sentence)
         return outcome
 
-    async def _ask_plan(self, proposal: Proposal, bindings: Bindings) -> Plan:
+    async def ask_plan(self, proposal: Proposal, bindings: Bindings) -> Plan:
         """What the remediation would do, in its own words; why it cannot say, where it cannot."""
         name = proposal.step.remediation
         kind = bindings.setup.types.remediations[name]

@@ -10,7 +10,7 @@ from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import Hold, HoldReason, IncidentState
 from daemon.model.remediation import Attempt
-from daemon.model.rule import Verdict
+from daemon.model.rule import Rule, Verdict
 from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
@@ -120,35 +120,42 @@ class Healing:
         if index is None:
             self._holds.exhaust(key, rule.steps[-1].remediation)
             return
-        proposal = self._proposal(binding, ladder, index, track, run)
+        try:
+            proposal = self.propose(binding, ladder, index, track, run)
+        except RemediationError as error:
+            step = rule.steps[index]
+            self._give_up(step.remediation, replace(ladder, step=step.key, nth=0), rule, str(error))
+            return
         waiting = self._queue.get(key)
-        if proposal is not None and (waiting is None or proposal.firing_since < waiting.firing_since):
+        if waiting is None or proposal.firing_since < waiting.firing_since:
             self._queue[key] = proposal
 
-    def _proposal(self, binding: Binding, ladder: Ladder, index: int, track: Track, run: Run) -> Proposal | None:
+    def _give_up(self, step: str, ladder: Ladder, rule: Rule, why: str) -> None:
+        log.error("step_impossible", f"Rule {rule.name}: {step} cannot be done: {why}", rule=rule.name)
+        self._board.put_ladder(ladders.given_up(ladder, rule.steps))
+
+    def propose(self, binding: Binding, ladder: Ladder, index: int, track: Track, run: Run) -> Proposal:
+        """The proposal of a step; nothing is queued. Without an open incident: as if one opened now.
+
+        Raises:
+            RemediationError: nobody can say what it would touch.
+        """
         rule, step = binding.rule, binding.rule.steps[index]
-        try:
-            resource = self._bindings.resource(step, binding.check, track.subject)
-        except RemediationError as error:
-            log.error(
-                "step_impossible", f"Rule {rule.name}: {step.remediation} cannot be done: {error}", rule=rule.name
-            )
-            self._board.put_ladder(ladders.given_up(replace(ladder, step=step.key, nth=0), rule.steps))
-            return None
-        settings = self._bindings.setup.settings
-        incident = self._board.incidents[track.incident or ""]
+        resource = self._bindings.resource(step, binding.check, track.subject)
+        settings, now = self._bindings.setup.settings, self._clock.stamp()
+        incident = self._board.incidents.get(track.incident or "")
         return Proposal(
             rule=rule,
             ladder=ladder,
             index=index,
             step=step,
             resource=resource,
-            incident=incident.id,
+            incident=incident.id if incident else "",
             check=track.check,
             subject=track.subject,
             service=binding.check.service,
             timing=binding.timing,
-            firing_since=steady_of(incident.opened, self._clock.stamp()),
+            firing_since=steady_of(incident.opened, now) if incident else now.boottime,
             run_began=run.began,
             run_ended=run.ended,
             limit=self._bindings.limit_of(resource),
@@ -178,6 +185,10 @@ class Healing:
     def has_proposals(self) -> bool:
         """Whether `drain` would return any."""
         return bool(self._queue)
+
+    def is_looking(self, key: LadderKey) -> bool:
+        """Whether the ladder's second look is under way."""
+        return key in self._looking
 
     # ---- guards -------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from daemon.model.remediation import Attempt
 from daemon.model.track import HistoryRow, HoldRecord, Remembered
 from daemon.protocols import Clock
 from daemon.store.history import History
+from daemon.store.rows import ATTEMPTS, HOLDS, INCIDENTS, R, Table
 from daemon.store.sqlite import Database
 
 if TYPE_CHECKING:
@@ -82,6 +83,22 @@ class Reading:
     async def transitions_of(self, incident: str) -> list[Transition]:
         """How an incident went, oldest first."""
         return await self._read(lambda database: database.transitions_of(incident))
+
+    async def attempts_since(self, seconds: float, *, most: int) -> list[Attempt]:
+        """The attempts claimed in the last so many seconds, the newest `most` of them, oldest first."""
+        return await self._since(ATTEMPTS, "claimed", seconds, most)
+
+    async def holds_since(self, seconds: float, *, most: int) -> list[HoldRecord]:
+        """What was recorded as holding in the last so many seconds, as `attempts_since`."""
+        return await self._since(HOLDS, "at", seconds, most)
+
+    async def handed_over_since(self, seconds: float, *, most: int) -> list[Incident]:
+        """The incidents that people were told of in the last so many seconds, as `attempts_since`."""
+        return await self._since(INCIDENTS, "handed_over_at", seconds, most)
+
+    async def _since(self, table: Table[R], moment: str, seconds: float, most: int) -> list[R]:
+        now = self._clock.stamp()
+        return await self._read(lambda database: database.since(table, moment, seconds, now, most))
 
     async def history(self, seconds: Mapping[str, float], *, most: int = 10_000) -> dict[str, list[HistoryRow]]:
         """By check the rows of the last so many seconds, oldest first, at most `most` of each (`History.newest`).

@@ -270,3 +270,8 @@ class Database:
     def transitions_of(self, incident: str) -> list[Transition]:
         """How an incident went, oldest first."""
         return self._rows(TRANSITIONS, "WHERE incident = ? ORDER BY place", (text(incident),))
+
+    def since(self, table: Table[R], moment: str, seconds: float, now: Stamp, most: int) -> list[R]:
+        """The rows of a table of which a moment lies in the last so many seconds: the newest `most`, oldest first."""
+        where = f"WHERE {moment}_origin IS NOT NULL AND age({moment}_wall, {moment}_boottime, {moment}_origin) < ?"
+        return self._rows(table, f"{where} ORDER BY place DESC LIMIT ?", (seconds, most), now=now)[::-1]

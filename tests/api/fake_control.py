@@ -1,7 +1,9 @@
 """A control that notes what it is told: our own interface, so that a surface can be tested without a daemon."""
 
 import asyncio
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.api.wire import (
@@ -13,12 +15,26 @@ from daemon.api.wire import (
     incident_to_json,
     moment,
 )
+from daemon.api.wire_explain import explanation_to_json, plan_entry_to_json, would_to_json
 from daemon.errors import StoreError
 from daemon.model.check import Check, Reading, Run
-from daemon.model.incident import HoldReason, Incident, IncidentState
+from daemon.model.explanation import (
+    Allowance,
+    Explanation,
+    GuardAnswer,
+    IncidentStory,
+    NextStep,
+    Operand,
+    Peak,
+    PlanEntry,
+    Standing,
+    WouldReport,
+    WouldRow,
+)
+from daemon.model.incident import Hold, HoldReason, Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
 from daemon.model.remediation import Attempt, AttemptState, Verification
-from daemon.model.rule import Limit, Severity
+from daemon.model.rule import Limit, Severity, Verdict
 from daemon.model.track import HoldRecord
 
 STAMP = Stamp(wall=1_700_000_000.25, boot="b", boottime=100.0, host="node", synchronised=True)
@@ -79,6 +95,107 @@ CHECK = Check(
 )
 
 
+NEXT = NextStep(
+    remediation="restart",
+    resource=ATTEMPT.resource,
+    step=1,
+    steps=2,
+    try_number=2,
+    tries=3,
+    would=False,
+    plan="restart service api, which supervisor calls running",
+    guards=(
+        GuardAnswer(reason=HoldReason.PAUSED),
+        GuardAnswer(reason=HoldReason.FLAPPING),
+        GuardAnswer(
+            reason=HoldReason.COOLDOWN,
+            hold=Hold(reason=HoldReason.COOLDOWN, sentence="40s of cooldown left", until=140.0),
+            until=STAMP.wall + 40.0,
+        ),
+        GuardAnswer(reason=HoldReason.MODE),
+    ),
+    allowances=(
+        Allowance(of="rule api-down", limit=Limit(count=3, window=3600.0), used=3, free_in=720.0),
+        Allowance(of="all", limit=Limit(count=0, window=3600.0), used=0, free_in=math.inf),
+    ),
+)
+STANDING = Standing(
+    rule="api-down",
+    check="api_health",
+    subject="eu",
+    service="api",
+    severity=Severity.P1,
+    answer="restart of it is held by cooldown: 40s of cooldown left",
+    condition="up == 0 or avg(latency_seconds, 1m) > 5s",
+    clear_when="up == 1",
+    verdict=Verdict.BREACHED,
+    because="up = 0",
+    operands=(
+        Operand(text="up", value="0"),
+        Operand(text="avg(latency_seconds, 1m)", value=None, missing="nothing there", window=60.0, samples=0, span=0.0),
+    ),
+    ran=STAMP,
+    state=IncidentState.FIRING,
+    since=STAMP,
+    counted=20.0,
+    needed=60.0,
+    incident="INC-1",
+    hold=HoldReason.COOLDOWN,
+    hold_sentence="40s of cooldown left",
+    handed_over=HoldReason.BUDGET,
+    next=NEXT,
+)
+EXPLANATION = Explanation(
+    name="api-down",
+    kind="rule",
+    answer="rule api-down on api_health eu: restart of it is held by cooldown",
+    standings=(STANDING, replace(STANDING, subject="us\x1b[2J", next=None)),
+    left_out=7,
+    story=IncidentStory(
+        incident=INCIDENT,
+        transitions=tuple(
+            Transition(
+                rule="api-down",
+                check="api_health",
+                subject="eu",
+                incident="INC-1",
+                old=IncidentState.FIRING,
+                new=IncidentState.RECOVERING,
+                at=replace(STAMP, wall=STAMP.wall + number),
+                because=f"change {number}",
+            )
+            for number in range(30)
+        ),
+        holds=(HOLD,),
+        attempts=(ATTEMPT,),
+    ),
+)
+PLAN_ENTRY = PlanEntry(
+    rule="api-down",
+    severity=Severity.P1,
+    incident="INC-1",
+    check="api_health",
+    subject="eu",
+    answer="restart of it would be done now",
+    next=NEXT,
+)
+REPORT = WouldReport(
+    since=STAMP.wall,
+    rows=(
+        WouldRow(
+            rule="api-down",
+            resource=ATTEMPT.resource,
+            attempts=(replace(ATTEMPT, would=True, state=AttemptState.WOULD),) * 22,
+            peaks=(Peak(of="rule api-down", limit=Limit(count=3, window=3600.0), most=2),),
+            holds=((HoldReason.LIMIT_RULE, 4), (HoldReason.MODE, 1)),
+            handed_over=(INCIDENT,),
+        ),
+    ),
+    budget=(Peak(of="all", limit=Limit(count=20, window=3600.0), most=2),),
+    is_cut=True,
+)
+
+
 class FakeControl:
     """Set `errors` to refuse a reload, `is_hanging` to answer nothing, `is_store_broken` to lose the store."""
 
@@ -90,6 +207,8 @@ class FakeControl:
         self.is_hanging = False
         self.is_store_broken = False
         self.has_bug = False
+        self.entries = [PLAN_ENTRY]
+        self.report = REPORT
         self.end = asyncio.Event()  # set: what hangs goes on
         self.begun = asyncio.Semaphore(0)  # released when a reload begins
 
@@ -161,6 +280,22 @@ class FakeControl:
         await self._trouble()
         self.calls.append(("incidents", str(limit), str(closed)))
         return [dict(incident_to_json(INCIDENT, attempts=[ATTEMPT], holds=[HOLD]))][:limit]
+
+    async def explain(self, name: str) -> Mapping[str, object]:
+        await self._trouble()
+        self.calls.append(("explain", name))
+        if name != "api-down":
+            raise LookupError(f"there is no rule, service or incident {name}; did you mean api-down?")
+        return dict(explanation_to_json(EXPLANATION))
+
+    async def plan(self) -> list[Mapping[str, object]]:
+        await self._trouble()
+        return [dict(plan_entry_to_json(entry)) for entry in self.entries]
+
+    async def would(self, *, seconds: float) -> Mapping[str, object]:
+        await self._trouble()
+        self.calls.append(("would", str(seconds)))
+        return dict(would_to_json(self.report))
 
     async def _trouble(self) -> None:
         if self.is_hanging:

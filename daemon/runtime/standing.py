@@ -1,0 +1,248 @@
+"""Where each rule stands with each subject now: read off the board, changing nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from daemon.engine import ladder as ladders
+from daemon.engine.condition import ABSENT, Condition, View
+from daemon.engine.counting import steady_of
+from daemon.engine.guards import Facts, Proposal
+from daemon.engine.observations import Observations
+from daemon.engine.proof import allowances, answers
+from daemon.errors import RemediationError
+from daemon.model.check import Run
+from daemon.model.explanation import NextStep, Standing
+from daemon.model.incident import IncidentState
+from daemon.model.moment import Stamp
+from daemon.model.rule import Verdict
+from daemon.model.settings import Mode
+from daemon.model.track import Ladder, Track
+from daemon.protocols import Clock
+from daemon.runtime.answers import Situation, answer, under_way
+from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.board import Board, LadderKey
+from daemon.runtime.healing import Healing
+from daemon.runtime.judging import Subject, subjects, view_of
+
+_WORST = (IncidentState.FIRING, IncidentState.RECOVERING, IncidentState.PENDING)
+_VERDICTS = (Verdict.BREACHED, Verdict.UNKNOWN, None, Verdict.CLEAR)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """One rule x check x subject, and what its newest run says of it."""
+
+    binding: Binding
+    subject: str
+    run: Run | None
+    view: View | None  # None: the check has not run
+    verdict: Verdict | None
+    track: Track
+
+    @property
+    def rank(self) -> tuple[int, int, bool, str, int, str]:
+        """The worst sorts first: what fires, then what may; what could be healed; the severest; order of the file."""
+        state = _WORST.index(self.track.state) if self.track.state in _WORST else len(_WORST)
+        rule = self.binding.rule
+        return state, _VERDICTS.index(self.verdict), not rule.steps, rule.severity.value, rule.order, self.subject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """The next step of a place: its proposal with what the guards may look at, or why there is none."""
+
+    proposal: Proposal | None = None
+    facts: Facts | None = None
+    next: NextStep | None = None
+    impossible: str | None = None  # why it cannot be done at all
+
+
+class Standings:
+    """The reading half of `heald explain` and `heald plan`."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        board: Board,
+        observations: Observations,
+        healing: Healing,
+        newest: Mapping[str, Run],
+        clock: Clock,
+    ) -> None:
+        self._bindings = bindings
+        self._board = board
+        self._observations = observations
+        self._healing = healing
+        self._newest = newest
+        self._clock = clock
+
+    def places(self, bindings: Iterable[Binding]) -> list[Place]:
+        """Every subject of some rules on their checks, the worst first."""
+        return sorted((place for it in bindings for place in self._places(it)), key=lambda place: place.rank)
+
+    def _places(self, binding: Binding) -> Iterable[Place]:
+        run = self._newest.get(binding.check.name)
+        tracked = self._board.subjects.get((binding.rule.name, binding.check.name), set())
+        if run is None:
+            for name in sorted(tracked) or [""]:
+                yield self._place(binding, name, None, None)
+            return
+        for subject in subjects(binding, run, self._observations, tracked):
+            yield self._place(binding, subject.name, run, self._view(binding, run, subject))
+
+    def _place(self, binding: Binding, name: str, run: Run | None, view: View | None) -> Place:
+        rule, check = binding.rule.name, binding.check.name
+        track = self._board.tracks.get((rule, check, name)) or Track(rule=rule, check=check, subject=name)
+        if view is not None:
+            _remember(binding.when, view, track.memory[: binding.rings])
+        verdict = binding.when.judge(view) if view is not None else None
+        return Place(binding=binding, subject=name, run=run, view=view, verdict=verdict, track=track)
+
+    def _view(self, binding: Binding, run: Run, subject: Subject) -> View:
+        """What the condition sees of that run, as the pipeline showed it."""
+        key = self._key(binding, subject.name)
+        ladder = self._board.ladders.get(key) if key else None
+        floor = steady_of(ladder.floor, self._clock.stamp()) if ladder is not None and ladder.floor else None
+        lenient = ladder is not None and ladder.attempt is not None
+        return view_of(run, subject, self._observations, floor, lenient=lenient)
+
+    def _key(self, binding: Binding, subject: str) -> LadderKey | None:
+        resource = self._bindings.ladder_resource(binding, subject)
+        return (binding.rule.name, resource) if resource is not None else None
+
+    # ---- the next step ------------------------------------------------------------------------------------------
+
+    def outlook(self, place: Place, *, acts: bool = False) -> Outlook:
+        """What would be done next; `acts`: if heald were in act mode."""
+        binding, key = place.binding, self._key(place.binding, place.subject)
+        settings = self._bindings.setup.settings
+        if key is None or place.run is None:
+            return Outlook(impossible=self._why_no_ladder(place))
+        goes_to_act = acts and settings.mode is not Mode.ACT
+        ladder = self._ladder(binding, key, goes_to_act=goes_to_act)
+        index = ladders.current(ladder, binding.rule)
+        if index is None:
+            return Outlook()
+        try:
+            proposal = self._healing.propose(binding, ladder, index, place.track, place.run)
+        except RemediationError as error:
+            return Outlook(impossible=self._bindings.setup.masks.text(str(error)))
+        if goes_to_act:
+            proposal = replace(proposal, would=proposal.step.remediation not in settings.allow)
+        facts = self._healing.facts(proposal)
+        if goes_to_act:  # would-be counts and ladders start anew then
+            real = [it for it in facts.attempts if not it.would]
+            facts = replace(facts, settings=replace(settings, mode=Mode.ACT), attempts=real, would_watches={})
+        return Outlook(proposal=proposal, facts=facts, next=next_step(proposal, facts))
+
+    def _why_no_ladder(self, place: Place) -> str | None:
+        binding = place.binding
+        try:
+            for step in binding.rule.steps[:1]:
+                self._bindings.resource(step, binding.check, place.subject)
+        except RemediationError as error:
+            return self._bindings.setup.masks.text(str(error))
+        return None
+
+    def _ladder(self, binding: Binding, key: LadderKey, *, goes_to_act: bool) -> Ladder:
+        """The ladder as it is, or as it would be if the rule fired now."""
+        ladder = self._board.ladders.get(key) or Ladder(rule=key[0], resource=key[1])
+        if goes_to_act:
+            return ladders.anew(ladder)
+        return ladders.reopened(ladder, binding.rule, self._clock.stamp())[0]
+
+    def under_way(self, place: Place, *, acts: bool = False) -> str | None:
+        """What is under way for its ladder, in a sentence; `acts`: what would be in act mode, so nothing on paper."""
+        key = self._key(place.binding, place.subject)
+        ladder = self._board.ladders.get(key) if key else None
+        watch = self._board.watches.get(ladder.attempt or "") if ladder is not None else None
+        is_paper = watch is not None and watch.attempt.would and self._bindings.setup.settings.mode is not Mode.ACT
+        if watch is None or (acts and is_paper):
+            return None
+        now = self._clock.stamp()
+        return under_way(watch, now.boottime, now.wall)
+
+    # ---- the whole of it ----------------------------------------------------------------------------------------
+
+    def standing(self, place: Place, outlook: Outlook, since: Stamp | None = None) -> Standing:
+        """The description of a place; `since` is when its state began, if that is known."""
+        rule, track, view = place.binding.rule, place.track, place.view
+        incident = self._board.incidents.get(track.incident or "")
+        because = place.binding.when.because(view) if view is not None else ""
+        return Standing(
+            rule=rule.name,
+            check=track.check,
+            subject=track.subject,
+            service=place.binding.check.service,
+            severity=rule.severity,
+            answer=self.answer(place, outlook),
+            condition=place.binding.when.text,
+            clear_when=place.binding.clear_when.text if place.binding.clear_when is not None else None,
+            verdict=place.verdict,
+            because=because,
+            operands=place.binding.when.operands(view) if view is not None else (),
+            ran=place.run.at if place.run is not None else None,
+            state=track.state,
+            since=since or (incident.opened if incident is not None else None),
+            counted=track.counted,
+            needed=_needed(place),
+            incident=track.incident,
+            hold=incident.hold if incident is not None else None,
+            hold_sentence=incident.hold_sentence if incident is not None else "",
+            handed_over=incident.handed_over if incident is not None else None,
+            next=outlook.next,
+        )
+
+    def answer(self, place: Place, outlook: Outlook) -> str:
+        """Why nothing is done there, or what is, in one sentence."""
+        now, key = self._clock.stamp(), self._key(place.binding, place.subject)
+        ladder = self._board.ladders.get(key) if key else None
+        blind = place.view.blind if place.view is not None else None
+        return answer(
+            Situation(
+                rule=place.binding.rule,
+                check=place.track.check,
+                track=place.track,
+                verdict=place.verdict,
+                because=place.binding.when.because(place.view) if place.view is not None else "",
+                blind=blind if blind is not ABSENT else f"it finds {place.subject} no more",
+                needed=_needed(place),
+                ladder=ladder,
+                watch=self._board.watches.get(ladder.attempt or "") if ladder is not None else None,
+                is_looking=key is not None and self._healing.is_looking(key),
+                impossible=outlook.impossible,
+                next=outlook.next,
+                now=now.boottime,
+                wall=now.wall,
+            )
+        )
+
+
+def next_step(proposal: Proposal, facts: Facts) -> NextStep:
+    """The description of a proposal; its plan is not asked for."""
+    steps = proposal.rule.steps
+    return NextStep(
+        remediation=proposal.step.remediation,
+        resource=proposal.resource,
+        step=proposal.index + 1,
+        steps=len(steps),
+        try_number=ladders.spent(proposal.ladder, steps, proposal.index) + 1,
+        tries=proposal.step.tries,
+        would=proposal.would,
+        guards=answers(proposal, facts),
+        allowances=allowances(proposal, facts),
+    )
+
+
+def _needed(place: Place) -> float:
+    """Seconds that must count for the next state."""
+    timing, track = place.binding.timing, place.track
+    if track.state is IncidentState.RECOVERING:
+        return timing.clear_for
+    return timing.for_seconds if track.state is IncidentState.PENDING or track.muted else 0.0
+
+
+def _remember(condition: Condition, view: View, memory: tuple[tuple[str, ...], ...]) -> None:
+    """Give a view the rings that the run was judged with."""
+    if condition.rings:
+        view.memory = memory if len(memory) == condition.rings else condition.record(view, ())

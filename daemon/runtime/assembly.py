@@ -230,8 +230,7 @@ class Assembly:
         await self.scheduler.drain(1.0)
         await self.executor.drain(self.setup.settings.shutdown_grace)
         await self.connections.close()
-        measured = self.board.take_measured()
-        if self.runs.remembers and measured:
+        if self.runs.remembers and (measured := self.board.take_measured()):
             self.store.submit(*measured)
         self.runs.flush()
 
@@ -273,9 +272,10 @@ class Assembly:
     @property
     def proof(self) -> Proof:
         """What heald can say of why it acts or does not, by the configuration in use."""
-        standings = Standings(self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock)
-        asking = Outlooks(self._bindings, executor=self.executor, claims=self.healing.claims)
-        return Proof(self._bindings, standings, self.board, asking, self.store, self._clock)
+        bindings, newest = self._bindings, self.runs.newest
+        standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
+        asking = Outlooks(bindings, executor=self.executor, claims=self.healing.claims)
+        return Proof(bindings, standings, self.board, asking, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

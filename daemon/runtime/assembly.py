@@ -245,8 +245,6 @@ class Assembly:
         if self.runs.remembers:
             self.store.submit(*self.board.everything())
 
-    # ---- what others ask ----------------------------------------------------------------------------------------
-
     def _store_why(self) -> str | None:
         if not self.runs.remembers:
             return self.store.why or self._unread or "what was done before is not known yet"

@@ -15,6 +15,7 @@ class SimulatedClock:
         self.wall_offset = 0.0
         self.boot = 1
         self.synchronised = True
+        self._stamp: tuple[tuple[float, float, int, bool], Stamp] | None = None  # it is asked for again and again
 
     def steady(self) -> float:
         """Seconds since boot."""
@@ -26,13 +27,17 @@ class SimulatedClock:
 
     def stamp(self) -> Stamp:
         """This moment as rows keep it."""
-        return Stamp(
-            wall=self._start + self._steady - self._first + self.wall_offset,
-            boot=f"boot-{self.boot}",
-            boottime=self._steady,
-            host="node",
-            synchronised=self.synchronised,
-        )
+        now = (self._steady, self.wall_offset, self.boot, self.synchronised)
+        if self._stamp is None or self._stamp[0] != now:
+            stamp = Stamp(
+                wall=self._start + self._steady - self._first + self.wall_offset,
+                boot=f"boot-{self.boot}",
+                boottime=self._steady,
+                host="node",
+                synchronised=self.synchronised,
+            )
+            self._stamp = (now, stamp)
+        return self._stamp[1]
 
     def move(self, steady: float) -> None:
         """Go on to a later instant."""

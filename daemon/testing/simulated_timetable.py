@@ -2,9 +2,8 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from daemon.model.check import Check, Run
 from daemon.protocols import Clock
@@ -42,12 +41,16 @@ class SimulatedTimetable:
         heapq.heappush(self._timers, (when, next(self._count), callback))
         return callback
 
-    def times(self) -> Iterator[float]:
-        """The next instants at which something is due."""
-        queues: list[list[Any]] = [self._looks, self._timers]
-        yield from (queue[0][0] for queue in queues if queue)
-        yield from self.next_run.values()
-        yield from (flight.run.ended for flight in self.flights.values())
+    def next_time(self) -> float:
+        """The next instant at which something is due; infinite if there is none."""
+        time = min(self.next_run.values(), default=float("inf"))
+        if self._looks and self._looks[0][0] < time:
+            time = self._looks[0][0]
+        if self._timers and self._timers[0][0] < time:
+            time = self._timers[0][0]
+        for flight in self.flights.values():
+            time = min(time, flight.run.ended)
+        return time
 
     def ring(self, steady: float) -> None:
         """Call every timer that is due."""

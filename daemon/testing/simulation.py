@@ -59,7 +59,7 @@ class Simulation:
         self._board = board
         self._see = see
         self._effect = effect
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], None], bool]] = []
         self._count = itertools.count()
         self._runner = asyncio.Runner()  # for the store's verbs, which are coroutines and wait for nothing here
         self.store: Store
@@ -88,25 +88,20 @@ class Simulation:
         """Seconds since the start, whatever the clocks say."""
         return self.clock.steady() - self._zero
 
-    def at(self, seconds: float, event: Callable[[], None]) -> None:
-        """Let something happen at that time, before everything else of that instant."""
-        heapq.heappush(self._events, (seconds, next(self._count), event))
+    def at(self, seconds: float, event: Callable[[], None], *, is_of_host: bool = False) -> None:
+        """Let something happen at that time, before everything else of that instant.
 
-    def crash(self, down: float = 0.0, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        While heald is down, what is of the host happens all the same, and all else as soon as it is up.
+        """
+        heapq.heappush(self._events, (seconds, next(self._count), event, is_of_host))
+
+    def crash(self, down: float = 0.0) -> None:
         """kill -9, and start again `down` seconds later: memory is gone, effects under way are lost."""
         self._die()
         self.clock.move(self.clock.steady() + down)
-        meanwhile()
         self._start(self.setup)
 
-    def reboot(
-        self,
-        down: float = 60.0,
-        *,
-        clock: float = 0.0,
-        synchronised: bool = True,
-        meanwhile: Callable[[], None] = lambda: None,
-    ) -> None:
+    def reboot(self, down: float = 60.0, *, clock: float = 0.0, synchronised: bool = True) -> None:
         """The host goes down; its wall clock comes up so many seconds off."""
         self._die()
         elapsed = self.now + down
@@ -114,7 +109,6 @@ class Simulation:
         self.clock.wall_offset += clock
         self.clock.synchronised = synchronised
         self._zero = -elapsed
-        meanwhile()
         self._start(self.setup)
 
     def _die(self) -> None:
@@ -128,6 +122,10 @@ class Simulation:
         self.timetable.replace(setup.checks, self.assembly.pipeline.interval)
 
     def _start(self, setup: Setup) -> None:
+        missed = [it for it in sorted(self._events) if it[3] and it[0] < self.now]
+        self._events = sorted(it for it in self._events if it not in missed)
+        for _, _, event, _ in missed:
+            event()
         self.timetable = SimulatedTimetable(self.clock, setup.checks)
         self._effects: list[tuple[float, int, str, Effect]] = []
         self._slow_looks: list[Run] = []  # second looks under way
@@ -162,14 +160,15 @@ class Simulation:
         self.clock.move(max(self.clock.steady(), until + self._zero))
 
     def _next(self) -> float:
-        steady = min(
-            *self.timetable.times(),
-            self._effects[0][0] if self._effects else float("inf"),
-            self._looking[0][0] if self._looking else float("inf"),
-            *(run.ended for run in self._slow_looks),
-            float("inf"),
-        )
-        return min(steady - self._zero, self._events[0][0] if self._events else float("inf"))
+        steady = self.timetable.next_time()
+        if self._effects and self._effects[0][0] < steady:
+            steady = self._effects[0][0]
+        for run in self._slow_looks:
+            steady = min(steady, run.ended)
+        if self._looking:
+            steady = min(steady, self._looking[0][0])
+        elapsed = steady - self._zero
+        return min(elapsed, self._events[0][0]) if self._events else elapsed
 
     def _instant(self) -> None:
         while self._events and self._events[0][0] <= self.now:
@@ -192,15 +191,10 @@ class Simulation:
 
     def _run_checks(self, steady: float) -> None:
         wanted = self.timetable.wanted(steady)
-        for name, check in list(self.setup.checks.items()):
-            for run in [it for it in self._slow_looks if it.check == name and it.ended <= steady]:
-                self._slow_looks.remove(run)
-                self.assembly.runs.take(run)
-            flight = self.timetable.flights.get(name)
+        for name, check in self.setup.checks.items():
             is_followed = False
-            if flight is not None and flight.run.ended <= steady:
-                is_followed = self.timetable.flights.pop(name).is_followed
-                self._take(check, flight.run)
+            if self.timetable.flights or self._slow_looks:
+                is_followed = self._end_runs(check, steady)
             if self.timetable.begins(name, steady, is_extra=is_followed or name in wanted):
                 run = self._run(check)
                 if run.ended > steady:
@@ -208,17 +202,27 @@ class Simulation:
                 else:
                     self._take(check, run)
 
+    def _end_runs(self, check: Check, steady: float) -> bool:
+        """End what of a check takes time and is over now; true if a run is to follow at once."""
+        for run in [it for it in self._slow_looks if it.check == check.name and it.ended <= steady]:
+            self._slow_looks.remove(run)
+            self.assembly.runs.take(run)
+        flight = self.timetable.flights.get(check.name)
+        if flight is None or flight.run.ended > steady:
+            return False
+        del self.timetable.flights[check.name]
+        self._take(check, flight.run)
+        return flight.is_followed
+
     def _take(self, check: Check, run: Run) -> None:
         self.assembly.runs.take(run)
         self.timetable.ended(check.name, self.assembly.pipeline.interval(check))
 
     def _run(self, check: Check, *, is_look: bool = False) -> Run:
-        seen, now, takes = self._see(check.name, is_look), self.clock.steady(), 0.0
-        is_late = isinstance(seen, Slow) and seen.takes > check.timeout
+        seen, now, takes, is_late = self._see(check.name, is_look), self.clock.steady(), 0.0, False
         if isinstance(seen, Slow):
-            seen, takes = seen.seen, min(seen.takes, check.timeout)
-        if is_late:
-            seen = f"check type {check.type} did not end within {check.timeout:g}s"
+            takes, is_late = min(seen.takes, check.timeout), seen.takes > check.timeout
+            seen = f"check type {check.type} did not end within {check.timeout:g}s" if is_late else seen.seen
         readings, error = ((), seen) if isinstance(seen, str) else (tuple(seen), None)
         return Run(
             check=check.name,
@@ -228,6 +232,7 @@ class Simulation:
             error=error,
             timed_out=is_late,
             is_look=is_look,
+            at=None if takes else self.clock.stamp(),
         )
 
     # ---- what the executor is to the daemon ---------------------------------------------------------------------

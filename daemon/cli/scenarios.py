@@ -1,6 +1,5 @@
 """`heald test`: rules are tested as code is, in virtual time, with nothing around them."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,8 @@ from daemon.cli.tables import clean, counted
 
 if TYPE_CHECKING:
     from daemon.config.problems import ConfigError
+    from daemon.testing.scenario.many import Told
     from daemon.testing.scenario.model import Scenario
-    from daemon.testing.scenario.run import Result
 
 NOT_ALL_HOLD, WRONG = 1, 2
 
@@ -36,13 +35,13 @@ def test_command(
     if wrong:
         for _, error in wrong:
             click.echo(error.render(), err=True)
-        _write_junit(ctx, junit, [], wrong, [])
+        _write_junit(ctx, junit, [], wrong)
         ctx.exit(WRONG)
     chosen = _chosen(ctx, scenarios, only)
-    results, seconds = _run(chosen, show=show)
-    _write_junit(ctx, junit, results, [], seconds)
-    broken = sum(not result.holds for result in results)
-    click.echo(f"{counted(len(results), 'scenario')}: " + (f"{broken} failed" if broken else "all hold"))
+    told = _run(chosen, show=show)
+    _write_junit(ctx, junit, told, [])
+    broken = sum(not it.holds for it in told)
+    click.echo(f"{counted(len(told), 'scenario')}: " + (f"{broken} failed" if broken else "all hold"))
     ctx.exit(NOT_ALL_HOLD if broken else 0)
 
 
@@ -73,36 +72,30 @@ def _chosen(ctx: click.Context, scenarios: "Sequence[Scenario]", only: Sequence[
     return [scenario for scenario in scenarios if not only or scenario.name in only]
 
 
-def _run(scenarios: "Sequence[Scenario]", *, show: bool) -> "tuple[list[Result], list[float]]":
-    from daemon.testing.scenario.report import failed
-    from daemon.testing.scenario.run import run_scenario
+def _run(scenarios: "Sequence[Scenario]", *, show: bool) -> "list[Told]":
+    from daemon.testing.scenario.many import run_all
 
-    results, seconds = [], []
-    for scenario in scenarios:
-        began = time.perf_counter()
-        result = run_scenario(scenario)
-        seconds.append(time.perf_counter() - began)
-        results.append(result)
-        word = click.style("ok", fg="green") if result.holds else click.style("FAILED", fg="red")
-        click.echo(f"{word}  {clean(f'{scenario.file}: {scenario.name}')}")
-        shown = [f"  {line}" for line in result.timeline.lines()] if show else []
-        for text in [*shown, *(it for failure in result.failures for it in failed(failure, result))]:
+    told = []
+    for it in run_all(scenarios, show=show):
+        told.append(it)
+        word = click.style("ok", fg="green") if it.holds else click.style("FAILED", fg="red")
+        click.echo(f"{word}  {clean(f'{it.file}: {it.name}')}")
+        for text in (*(f"  {line}" for line in it.lines), *it.failed):
             click.echo(clean(text))
-    return results, seconds
+    return told
 
 
 def _write_junit(
     ctx: click.Context,
     path: Path | None,
-    results: "Sequence[Result]",
+    told: "Sequence[Told]",
     wrong: "Sequence[tuple[Path, ConfigError]]",
-    seconds: Sequence[float],
 ) -> None:
     if path is None:
         return
-    from daemon.testing.scenario.report import junit
+    from daemon.testing.scenario.junit import junit as as_junit
 
     try:
-        path.write_bytes(junit(results, wrong, seconds))
+        path.write_bytes(as_junit(told, wrong))
     except OSError as error:
         ctx.fail(f"--junit {path} cannot be written: {(error.strerror or str(error)).lower()}")

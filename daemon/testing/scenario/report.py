@@ -1,16 +1,12 @@
-"""What came of scenarios, in words for a terminal and as JUnit XML for those who collect tests."""
+"""What did not hold, in words: the expectation, why, and the timeline around it."""
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from daemon.config.problems import ConfigError
 from daemon.testing.scenario.model import Expectation
 from daemon.testing.scenario.run import Failure, Result
 from daemon.testing.scenario.timeline import Line
 
 _BEFORE, _AFTER, _MOST = 4, 3, 24  # lines of the timeline around an expectation, and in all
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
 def failed(failure: Failure, result: Result) -> list[str]:
@@ -40,38 +36,3 @@ def _within(lines: Sequence[Line]) -> list[str]:
     half = _MOST // 2
     left = f"    >             ({len(marked) - 2 * half} more lines: --show has all)"
     return [*marked[:half], left, *marked[-half:]]
-
-
-def junit(results: Sequence[Result], wrong: Sequence[tuple[Path, ConfigError]], seconds: Sequence[float]) -> bytes:
-    """All of it as JUnit XML: a suite for each file, a case for each scenario. `seconds` is what each result took."""
-    from xml.etree.ElementTree import Element, SubElement, indent, tostring
-
-    root = Element("testsuites", name="heald test")
-    suites: dict[Path, Element] = {}
-    for result, took in zip(results, seconds, strict=True):
-        scenario = result.scenario
-        suite = suites.get(scenario.file)
-        if suite is None:
-            suite = suites[scenario.file] = SubElement(root, "testsuite", name=_clean(str(scenario.file)))
-        case = SubElement(
-            suite, "testcase", classname=_clean(str(scenario.file)), name=_clean(scenario.name), time=f"{took:.3f}"
-        )
-        case.set("line", str(scenario.place.line))
-        if not result.holds:
-            why = _clean("; ".join(it.why for it in result.failures))
-            text = "\n".join(line for it in result.failures for line in failed(it, result))
-            SubElement(case, "failure", message=why).text = _clean(text)
-    for path, error in wrong:
-        suite = SubElement(root, "testsuite", name=_clean(str(path)))
-        case = SubElement(suite, "testcase", classname=_clean(str(path)), name="the file is valid", time="0.000")
-        SubElement(case, "error", message="the file is wrong").text = _clean(str(error))
-    for element in [*root.iter("testsuite"), root]:
-        for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
-            element.set(name, str(sum(1 for _ in element.iter(tag))))
-    indent(root)
-    whole: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
-    return whole + b"\n"
-
-
-def _clean(text: str) -> str:
-    return _NOT_IN_XML.sub("\ufffd", text)

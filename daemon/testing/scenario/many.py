@@ -47,8 +47,6 @@ def run_all(scenarios: Sequence[Scenario], *, show: bool = False) -> Iterator[To
 
 
 _work: list[tuple[Scenario, bool]] = []  # what forked processes find: plug-ins are modules, which none can be sent
-    tuple[Scenario, bool]
-] = []  # what forked processes find there: plug-ins are modules, which none can be sent
 
 
 @contextmanager

@@ -94,8 +94,8 @@ class Reader:
         refused = [
             _Spot(node, path, [(model, ())]).follow(detail["loc"]).node for detail in error.errors(include_url=False)
         ]
-        texts = [(it, it.text) for spot in refused for it, _ in _scalars(spot, "")]
-        return any([self.secrets_of(it).has_others([text]) for it, text in texts])
+        scalars = [it for spot in refused for it, _ in _scalars(spot, "")]
+        return True in [self.secrets_of(it).has_others([it.text]) for it in scalars]  # asked of each
 
     def is_mapping(self, node: Node, path: str) -> bool:
         """Whether it is a mapping; if not, that is reported."""

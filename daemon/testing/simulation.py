@@ -122,7 +122,7 @@ class Simulation:
         self.timetable.replace(setup.checks, self.assembly.pipeline.interval)
 
     def _start(self, setup: Setup) -> None:
-        missed = [it for it in sorted(self._events) if it[3] and it[0] < self.now]
+        missed = [it for it in sorted(self._events) if it[3] and it[0] + self._zero < self.clock.steady()]
         self._events = sorted(it for it in self._events if it not in missed)
         for _, _, event, _ in missed:
             event()
@@ -154,8 +154,8 @@ class Simulation:
 
     def run(self, until: float) -> None:
         """Let time pass until so many seconds after the start, that instant included."""
-        while (instant := self._next()) <= until:
-            self.clock.move(max(self.clock.steady(), instant + self._zero))
+        while (instant := self._next()) <= until + self._zero:  # steady: elsewhere than there it would be rounded
+            self.clock.move(max(self.clock.steady(), instant))
             self._instant()
         self.clock.move(max(self.clock.steady(), until + self._zero))
 
@@ -167,11 +167,10 @@ class Simulation:
             steady = min(steady, run.ended)
         if self._looking:
             steady = min(steady, self._looking[0][0])
-        elapsed = steady - self._zero
-        return min(elapsed, self._events[0][0]) if self._events else elapsed
+        return min(steady, self._events[0][0] + self._zero) if self._events else steady
 
     def _instant(self) -> None:
-        while self._events and self._events[0][0] <= self.now:
+        while self._events and self._events[0][0] + self._zero <= self.clock.steady():
             heapq.heappop(self._events)[2]()
         self.assembly.circumstances.watch_clock()  # the janitor's part
         self.assembly.circumstances.watch_pause()

@@ -26,15 +26,16 @@ def read_effects(scene: Scene, node: Node | None, path: str) -> Sequence[Deed]:
     deeds: list[Deed] = []
     seen: dict[tuple[str, str | None, int | None], str] = {}
     for item, at in scene.items(node, path, EXAMPLE):
-        keys = scene.linking.reader.keys(EffectKeys, item, at, omit=["then"]).model
+        read = scene.linking.reader.keys(EffectKeys, item, at, omit=["then"])
         then = _then(scene, item.entries.get("then"), f"{at}.then")
+        _names(scene, item, at)
+        keys = read.good
         if keys is None:
             continue
         named = (keys.remediation, keys.resource, keys.nth)
         if named in seen:
             scene.add(item.place, at, f"this never happens, as {seen[named]} is of the same attempts; leave one out")
         seen.setdefault(named, at)
-        _names(scene, item, at)
         if keys.outcome == "hangs" and keys.takes is not None:
             said = "takes has no effect on what hangs: it is ended at the step's timeout; leave it out"
             scene.add(item.entries["takes"].key, f"{at}.takes", said)

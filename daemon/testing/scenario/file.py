@@ -126,8 +126,9 @@ class _File:
         lasts = last + AFTERWARDS if keys.lasts is None else keys.lasts
         if keys.lasts is not None:
             scene.refuse_later(lasts)
-            if ends and max(ends) > lasts:
-                said = f"heald comes up again only at {format_duration(max(ends))}, after the end; make lasts longer"
+            ups = [it.at + it.down for it, _ in events if it.at <= lasts < it.at + it.down]
+            if ups:
+                said = f"heald comes up again only at {format_duration(max(ups))}, after the end; make lasts longer"
                 linking.add(node.entries["lasts"].place, join(path, "lasts"), said)
         if setup is None or read.wrong:
             return None

@@ -58,8 +58,8 @@ def _sight(scene: Scene, node: Node, path: str, check: Check | None, keys: LookK
         else:
             scene.add(node.place, path, "nothing says what is seen; write samples, subjects or unknown")
         return None
-    if keys.unknown is not None:
-        return Sight(seen=keys.unknown, takes=keys.takes)
+    if said == ["unknown"]:  # an empty one is reported with the keys
+        return Sight(seen=keys.unknown, takes=keys.takes) if keys.unknown else None
     if check is None:
         return None
     readings = _readings(scene, node.entries[said[0]], join(path, said[0]), check, said[0])

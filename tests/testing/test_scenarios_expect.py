@@ -193,3 +193,10 @@ def test_the_formats_own_example(tmp_path: Path) -> None:
         "{count: 2, attempt: restart}",  # these rules allow one an hour
         "{at: end, incidents: 0}",  # and the disk stays full
     ]
+
+
+def test_the_example_of_the_documentation_holds(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text()
+    (tmp_path / "page.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    for scenario in read_scenarios(tmp_path / "page.yaml"):
+        holds(run_scenario(scenario))

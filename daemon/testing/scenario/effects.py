@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from daemon.config.document import Node, join
+from daemon.config.scenario_schema import EffectKeys
 from daemon.model.remediation import AttemptState
-from daemon.testing.scenario.keys import EffectKeys
 from daemon.testing.scenario.model import Deed, Sight
 from daemon.testing.scenario.names import Scene
 from daemon.testing.scenario.readings import read_change

@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from daemon.config.document import Node
+from daemon.config.scenario_schema import ClockKeys, CrashKeys, EventKeys, PauseKeys, RebootKeys, ReloadKeys
 from daemon.config.setup import Setup
 from daemon.engine.condition_error import did_you_mean
 from daemon.model.units import format_duration
-from daemon.plugin import OptionsModel
-from daemon.testing.scenario.keys import Shift, Span
 from daemon.testing.scenario.model import Event
 from daemon.testing.scenario.names import Scene
 from daemon.testing.simulation import Simulation
@@ -22,45 +19,6 @@ from daemon.testing.simulation import Simulation
 EXAMPLE = "{at: 3m, do: crash}"
 WHO = "the scenario"
 _TEXT = "rules_text"  # of a reload: the rules themselves, in which references may stand
-
-
-class EventKeys(OptionsModel):
-    """What every event has."""
-
-    at: Span = Field(description="When it happens.")
-    do: str = Field(description="What happens.")
-
-
-class CrashKeys(EventKeys):
-    """kill -9."""
-
-    down: Span = Field(default=0.0, description="How long until heald is started again.")
-
-
-class ReloadKeys(EventKeys):
-    """`heald reload`."""
-
-    rules: str | None = Field(default=None, min_length=1, description="The rules file, from the folder of this file.")
-
-
-class PauseKeys(EventKeys):
-    """`heald pause`."""
-
-    why: str = Field(min_length=1, description="Why.")
-
-
-class ClockKeys(EventKeys):
-    """The wall clock jumps."""
-
-    by: Shift = Field(description="How far; -2h is back.")
-
-
-class RebootKeys(EventKeys):
-    """The host boots anew."""
-
-    down: Span = Field(default=60.0, description="How long until it is up, heald with it.")
-    clock: Shift = Field(default=0.0, description="How far the wall clock is off when it comes up.")
-    synchronised: bool = Field(default=True, description="Whether the kernel calls it right.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

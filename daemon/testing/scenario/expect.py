@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from daemon.config.document import Node
+from daemon.config.scenario_schema import ExpectKeys
 from daemon.model.units import format_duration
-from daemon.testing.scenario.keys import ExpectKeys
 from daemon.testing.scenario.model import Expectation
 from daemon.testing.scenario.names import Scene
 

@@ -9,6 +9,7 @@ from daemon.config.document import Document, Node, join, parse_document
 from daemon.config.linking import Linking
 from daemon.config.problems import ConfigError
 from daemon.config.reading import read_text
+from daemon.config.scenario_schema import FileKeys, ScenarioKeys
 from daemon.config.secrets import Secrets
 from daemon.config.setup import Setup
 from daemon.config.validation import Reader
@@ -18,8 +19,7 @@ from daemon.model.units import format_duration
 from daemon.testing.scenario.effects import read_changes, read_effects
 from daemon.testing.scenario.events import read_events
 from daemon.testing.scenario.expect import read_expectations
-from daemon.testing.scenario.keys import FileKeys, ScenarioKeys
-from daemon.testing.scenario.model import Scenario
+from daemon.testing.scenario.model import Event, Scenario
 from daemon.testing.scenario.names import NODE, Names, Scene
 from daemon.testing.scenario.readings import read_readings
 from daemon.testing.scenario.rulebook import Rulebook
@@ -121,15 +121,7 @@ class _File:
         scene.resources = scene.names.resources(scene.subjects) if scene.names is not None else []
         deeds = read_effects(scene, *parts["effects"])
         expected = read_expectations(scene, *parts["expect"], self.document.report.text(0))
-        ends = [it.at + it.down for it, _ in events]
-        last = max([*(seconds for seconds, _, _ in scene.times), *ends], default=0.0)
-        lasts = last + AFTERWARDS if keys.lasts is None else keys.lasts
-        if keys.lasts is not None:
-            scene.refuse_later(lasts)
-            ups = [it.at + it.down for it, _ in events if it.at <= lasts < it.at + it.down]
-            if ups:
-                said = f"heald comes up again only at {format_duration(max(ups))}, after the end; make lasts longer"
-                linking.add(node.entries["lasts"].place, join(path, "lasts"), said)
+        lasts = self._lasts(scene, keys, node, path, [event for event, _ in events])
         if setup is None or read.wrong:
             return None
         return Scenario(
@@ -144,6 +136,18 @@ class _File:
             events=[event for event, _ in events],
             expected=expected,
         )
+
+    def _lasts(self, scene: Scene, keys: ScenarioKeys, node: Node, path: str, events: Sequence[Event]) -> float:
+        """How long the scenario goes on; what comes after its end is reported."""
+        if keys.lasts is None:
+            named = [*(seconds for seconds, _, _ in scene.times), *(it.at + it.down for it in events)]
+            return max(named, default=0.0) + AFTERWARDS
+        scene.refuse_later(keys.lasts)
+        ups = [it.at + it.down for it in events if it.at <= keys.lasts < it.at + it.down]
+        if ups:
+            said = f"heald comes up again only at {format_duration(max(ups))}, after the end; make lasts longer"
+            scene.add(node.entries["lasts"].place, join(path, "lasts"), said)
+        return keys.lasts
 
     def _names_of(self, setups: Sequence[Setup]) -> Names:
         key = tuple(id(setup) for setup in setups)

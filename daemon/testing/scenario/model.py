@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from daemon.config.document import Place
+from daemon.config.scenario_schema import ExpectKeys
 from daemon.config.setup import Setup
 from daemon.model.check import Reading
 from daemon.model.remediation import AttemptState
-from daemon.testing.scenario.keys import ExpectKeys
 from daemon.testing.simulation import Simulation
 
 

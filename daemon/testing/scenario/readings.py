@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from daemon.config.document import Node, join
+from daemon.config.scenario_schema import LookKeys, StageKeys
 from daemon.config.wording import found
 from daemon.engine.samples import read_sample
 from daemon.engine.values import named
 from daemon.model.check import Check, Dimension, Reading, Sample, SampleSpec
 from daemon.model.units import format_duration
-from daemon.testing.scenario.keys import LookKeys, StageKeys
 from daemon.testing.scenario.model import Sight, Stage
 from daemon.testing.scenario.names import Scene
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from daemon.config.scenario_schema import ExpectKeys
 from daemon.model.incident import Incident, IncidentState
 from daemon.model.units import format_duration
-from daemon.testing.scenario.keys import ExpectKeys
 from daemon.testing.scenario.model import Expectation, is_same_resource
 from daemon.testing.scenario.timeline import Key, Made, Timeline
 

@@ -117,6 +117,45 @@ class EffectKeys(OptionsModel):
     then: Any = Field(default=None, description="What checks see from its end on, by name.")
 
 
+class EventKeys(OptionsModel):
+    """What every event has."""
+
+    at: Span = Field(description="When it happens.")
+    do: str = Field(description="What happens.")
+
+
+class CrashKeys(EventKeys):
+    """kill -9."""
+
+    down: Span = Field(default=0.0, description="How long until heald is started again.")
+
+
+class ReloadKeys(EventKeys):
+    """`heald reload`."""
+
+    rules: str | None = Field(default=None, min_length=1, description="The rules file, from the folder of this file.")
+
+
+class PauseKeys(EventKeys):
+    """`heald pause`."""
+
+    why: str = Field(min_length=1, description="Why.")
+
+
+class ClockKeys(EventKeys):
+    """The wall clock jumps."""
+
+    by: Shift = Field(description="How far; -2h is back.")
+
+
+class RebootKeys(EventKeys):
+    """The host boots anew."""
+
+    down: Span = Field(default=60.0, description="How long until it is up, heald with it.")
+    clock: Shift = Field(default=0.0, description="How far the wall clock is off when it comes up.")
+    synchronised: bool = Field(default=True, description="Whether the kernel calls it right.")
+
+
 class ExpectKeys(OptionsModel):
     """One expectation."""
 

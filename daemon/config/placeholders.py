@@ -51,6 +51,8 @@ class Placeholders(Secrets):
         return bool(left)
 
     def _environment(self, reference: str, name: str) -> str:
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"{reference} names no variable; names are letters, digits and _")
         return self._made_up(reference, name)
 
     def _file(self, reference: str, name: str) -> str:
@@ -60,5 +62,7 @@ class Placeholders(Secrets):
         return self._made_up(reference, name)
 
     def _made_up(self, reference: str, name: str) -> str:
+        if not name.strip():
+            raise ValueError(f"{reference} names nothing; write the name behind the colon")
         word = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "value"
         return _FORMS[self._form.get(reference, 0)](word)

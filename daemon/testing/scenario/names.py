@@ -22,6 +22,7 @@ class Names:
 
     def __init__(self, setups: Sequence[Setup]) -> None:
         self._setups = setups
+        self._resources: dict[frozenset[tuple[str, frozenset[str]]], list[str]] = {}  # by subjects, as many have none
         self._bindings = [Bindings(setup, NODE) for setup in setups]
         self.checks: dict[str, Check] = {}
         self.rules: dict[str, set[str]] = {}  # the checks of each
@@ -38,6 +39,12 @@ class Names:
 
     def resources(self, subjects: Mapping[str, Iterable[str]]) -> list[str]:
         """Everything that a step could touch, given the subjects that checks find."""
+        key = frozenset((check, frozenset(names)) for check, names in subjects.items())
+        if key not in self._resources:
+            self._resources[key] = self._touched(subjects)
+        return self._resources[key]
+
+    def _touched(self, subjects: Mapping[str, Iterable[str]]) -> list[str]:
         found: dict[str, None] = {}
         for setup, bindings in zip(self._setups, self._bindings, strict=True):
             for rule in setup.rules:

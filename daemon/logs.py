@@ -4,11 +4,12 @@ Every line has `timestamp` (ISO 8601, UTC), `level`, `event` (stable, to filter 
 Lines of libraries and of Python's warnings take the same way, with `event` "library" and the `logger` they came from.
 """
 
+import contextlib
 import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -61,6 +62,15 @@ class Log:
     def error(self, event: str, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
         """As `info`, for what heald could not do; `exc_info` adds the traceback of a bug."""
         self._say(logging.ERROR, event, message, exc_info, fields)
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Say nothing meanwhile: what happens in a simulated world is news to nobody."""
+        was_disabled, self._logger.disabled = self._logger.disabled, True
+        try:
+            yield
+        finally:
+            self._logger.disabled = was_disabled
 
     def _say(
         self, level: int, event: str, message: str, error: BaseException | None, fields: Mapping[str, object]

@@ -12,6 +12,7 @@ _COMMANDS = {  # name: module, what it is in it, and its one line in the help, s
     "lint": ("lint", "lint_command", "Give advice on a valid rules file."),
     "check": ("check", "check_command", "Look once, without a daemon, and judge."),
     "eval": ("eval", "eval_command", "Try a condition."),
+    "test": ("scenarios", "test_command", "Test rules by scenarios, in virtual time."),
     "plugins": ("plugins", "plugins_command", "List check types, remediations, managers and connections."),
     "schema": ("schema", "schema_command", "Print the rules file's JSON Schema, for editors."),
     "explain-type": (

@@ -1,6 +1,5 @@
 """`heald eval`: try a condition on samples that are given on the command line."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import click
@@ -8,13 +7,12 @@ import click
 from daemon.engine.condition import Condition, ConditionError, Scope, View, compile_condition
 from daemon.engine.condition_error import did_you_mean
 from daemon.engine.observations import Observations
-from daemon.engine.values import named, read_literal, with_unit
+from daemon.engine.samples import read_sample
 from daemon.errors import HealdError
-from daemon.model.check import Dimension, Reading, Run, Sample, SampleSpec
+from daemon.model.check import Reading, Run, Sample, SampleSpec
 from daemon.protocols import CheckType
 
 _EVERY = 30.0  # seconds; one run is seen, so nothing depends on it
-_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 class _Eval(click.Command):
@@ -87,7 +85,10 @@ def read_samples(specs: Mapping[str, SampleSpec], given: Sequence[str], missing:
         spec = _spec(specs, name, option)
         if name in reading:
             raise HealdError(f"{option}: {name} is given twice; give it once")
-        reading[name] = _value(spec, value, option)
+        try:
+            reading[name] = read_sample(spec, value)
+        except ValueError as error:
+            raise HealdError(f"{option}: {error}") from None
     for name in missing:
         _spec(specs, name, f"--missing {name}")
         if name in reading:
@@ -102,30 +103,6 @@ def _spec(specs: Mapping[str, SampleSpec], name: str, option: str) -> SampleSpec
         said = f"{option}: there is no sample {name}; samples are {', '.join(specs)}"
         raise HealdError(f"{said}; {hint}" if hint else said)
     return spec
-
-
-def _value(spec: SampleSpec, text: str, option: str) -> Sample:
-    """A sample's value: a number in its own unit or with a unit of its dimension, true or false, or the text itself."""
-    if spec.dimension is Dimension.STRING:
-        is_quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'"
-        return text[1:-1] if is_quoted else text
-    if spec.dimension is Dimension.BOOLEAN:
-        if text not in ("true", "false"):
-            raise HealdError(f"{option}: {spec.name} is true or false; write {spec.name}=true")
-        return text == "true"
-    if _NOT_FINITE.fullmatch(text):
-        return float(text)  # counts as missing, as it would in a run
-    example = with_unit("5", spec.dimension)
-    try:
-        number, dimension = read_literal(text.removeprefix("-"))
-    except (ValueError, KeyError, IndexError) as error:
-        why = str(error) if isinstance(error, ValueError) else f"{text!r} is not a number"
-        raise HealdError(f"{option}: {why}; {spec.name} is {named(spec.dimension)}, such as {example}") from None
-    if dimension not in (spec.dimension, Dimension.NONE):
-        raise HealdError(
-            f"{option}: {text} is {named(dimension)}, and {spec.name} is {named(spec.dimension)}, such as {example}"
-        )
-    return -number if text.startswith("-") else number
 
 
 def view_of_one_run(condition: Condition, check: str, samples: Mapping[str, Sample]) -> View:

@@ -13,17 +13,18 @@ from daemon.config.report import Report
 _MAGIC = frozenset("*?[")
 
 
-def read_files(path: Path) -> Sequence[Document]:
+def read_files(path: Path, text: str | None = None) -> Sequence[Document]:
     """The main file, then what it includes: as the list says, and of one glob by the bytes of their paths.
 
-    A file that is found twice counts once, and the main one is never included.
+    A file that is found twice counts once, and the main one is never included. `text` is what stands in the main one,
+    where it is not to be read from there.
 
     Raises:
         ConfigError: a file cannot be read, or is no YAML. What that would name is not known then, and so nothing
             is linked.
     """
     report = Report()
-    main = parse_document(path, read_text(path), report)
+    main = parse_document(path, read_text(path) if text is None else text, report)
     documents, is_whole = [main], True
     for found in _included(main):
         try:

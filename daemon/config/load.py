@@ -38,33 +38,47 @@ _NO_VARS = (
 __all__ = ["ConfigError", "load"]
 
 
-def load(path: Path, *, node: str | None = None, types: Types | None = None) -> Setup:
+def load(
+    path: Path,
+    *,
+    node: str | None = None,
+    types: Types | None = None,
+    text: str | None = None,
+    secrets: Secrets | None = None,
+) -> Setup:
     """Read a rules file, and those that it includes.
 
     Args:
         path: the file; references to other files are relative to its folder.
         node: this host's name, by default the system's.
         types: the plug-ins, by default all that are found.
+        text: what stands in the file, where it is not to be read from there.
+        secrets: what references stand for, by default what they say.
 
     Raises:
         ConfigError: every problem of the files, in their order.
     """
-    return load_with_text(path, node=node, types=types)[0]
+    return load_with_text(path, node=node, types=types, text=text, secrets=secrets)[0]
 
 
 def load_with_text(
-    path: Path, *, node: str | None = None, types: Types | None = None
+    path: Path,
+    *,
+    node: str | None = None,
+    types: Types | None = None,
+    text: str | None = None,
+    secrets: Secrets | None = None,
 ) -> tuple[Setup, tuple[Document, ...]]:
     """As `load`, with what was read: for who says something of a place in it."""
     types = types or discover_types()
     with _no_collector():
-        documents = read_files(path)
+        documents = read_files(path, text)
         report = documents[0].report
-        main = Secrets(folder=path.parent)
-        secrets = [main, *(main.beside(document.path.parent) for document in documents[1:])]
+        main = secrets or Secrets(folder=path.parent)
+        beside = [main, *(main.beside(document.path.parent) for document in documents[1:])]
         roots = [document.root for document in documents]
         node = node or socket.gethostname()
-        linking = Linking(reader=Reader(report, secrets), types=types, node=node, roots=roots)
+        linking = Linking(reader=Reader(report, beside), types=types, node=node, roots=roots)
         setup = _link(documents, linking, main)
     report.finish()
     return setup, tuple(documents)

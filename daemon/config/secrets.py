@@ -76,6 +76,10 @@ class Secrets:
             if kind == "env" and not _NEVER_SECRET.fullmatch(name):
                 self.withheld.add(name)
 
+    def has_others(self, texts: Iterable[str]) -> bool:
+        """Whether what the references of these texts stand for was refused, and they stand for another value now."""
+        return False
+
     def values_in(self, text: str) -> dict[str, str]:
         """The values that the references of a text stand for, by reference."""
         references = (found[0] for found in _REFERENCE.finditer(text))

@@ -77,14 +77,25 @@ class Reader:
         """
         if not self.is_mapping(node, path):
             return None
-        filling = _Filling(self, lacks)
-        data = filling.value(node, [(model, ())], path)
-        try:
-            made = model.model_validate(data)
-        except ValidationError as error:
-            self._say(error, model, node, path, skip=filling.failed)
-            return None
-        return None if filling.failed else made
+        while True:
+            filling = _Filling(self, lacks)
+            data = filling.value(node, [(model, ())], path)
+            try:
+                made = model.model_validate(data)
+            except ValidationError as error:
+                if self._has_other_values(error, model, node, path):
+                    continue
+                self._say(error, model, node, path, skip=filling.failed)
+                return None
+            return None if filling.failed else made
+
+    def _has_other_values(self, error: ValidationError, model: type[Model], node: Node, path: str) -> bool:
+        """Whether references in what is refused can stand for something else, which only made-up ones can."""
+        refused = [
+            _Spot(node, path, [(model, ())]).follow(detail["loc"]).node for detail in error.errors(include_url=False)
+        ]
+        scalars = [it for spot in refused for it, _ in _scalars(spot, "")]
+        return True in [self.secrets_of(it).has_others([it.text]) for it in scalars]  # asked of each
 
     def is_mapping(self, node: Node, path: str) -> bool:
         """Whether it is a mapping; if not, that is reported."""

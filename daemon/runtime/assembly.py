@@ -53,14 +53,14 @@ class Assembly:
         pause_file: Path | None = None,
         coalesce: float = 0.2,
         spread: bool = True,
+        board: Board | None = None,
     ) -> None:
         self.setup, self.store, self.metrics = setup, store, metrics
         self._clock, self._node = clock, node
         self._unread: str | None = None  # why the store could not be read
         self._bindings = Bindings(setup, node)
         self.connections = Connections(types=setup.types.connections, configured=setup.connections)
-        self.board = Board()
-        self.observations = Observations()
+        self.board, self.observations = board or Board(), Observations()
         self.circumstances = Circumstances(clock, setup.settings, pause_file)
         self.circumstances.wait_for_clear(self._bindings.pairs)
         self.circumstances.store_why = self._store_why
@@ -289,7 +289,8 @@ class Assembly:
             raise LookupError(f"rule {incident.rule} has no steps, so there is nothing to retry")
         self.healing.retry(key)
         self.runs.flush()
-        self.scheduler.due(incident.check)
+        if self.aftercare.timetable is not None:
+            self.aftercare.timetable.due(incident.check)
         return f"the ladder of rule {key[0]} on {key[1]} starts anew"
 
 

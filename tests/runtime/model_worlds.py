@@ -244,11 +244,9 @@ class Daemon(simulation.Simulation):
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.reality, self.log, self.nth = world, Reality(world), [], 0
-        self.scheduler = SimpleNamespace(due=self.due, replace=lambda checks: None)
         self.claimed_at: dict[str, float] = {}  # seconds since the world's start, by attempt
         super().__init__(setup_of(world.config), folder, see=self.see, effect=self.effect_of, start=START)
         self.config = world.config
-        self.assembly.scheduler = self.scheduler
         for at, kind, arguments in sorted(world.events, key=lambda it: it[0]):
             self.at(at, lambda kind=kind, arguments=arguments: getattr(self, "do_" + kind)(**arguments))
 
@@ -268,11 +266,9 @@ class Daemon(simulation.Simulation):
 
     def do_crash(self, down: int) -> None:
         self.crash(down)
-        self.assembly.scheduler = self.scheduler
 
     def do_reboot(self, down: int, clock: int, synchronised: bool) -> None:
         self.reboot(down, clock=clock, synchronised=synchronised)
-        self.assembly.scheduler = self.scheduler
 
     def do_pause(self) -> None:
         (self._directory / "pause").write_text("")

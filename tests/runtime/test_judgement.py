@@ -98,7 +98,6 @@ def test_three_clear_looks_in_a_row_are_flapping_until_it_was_closed_for_relapse
 def test_retry_ends_flapping(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN}, looks={"api": up()}).run(35)
     world.looks.clear()
-    world.simulation.assembly.scheduler = world.simulation  # who makes the check due
     world.simulation.at(36, lambda: world.simulation.assembly.retry(world.incident().id))
     assert world.run(40).claims() == [36]
 
@@ -553,7 +552,7 @@ def test_while_a_self_test_fails_nothing_is_done_but_the_rest_is_judged(
 def test_a_self_test_that_was_never_run_holds_too(tmp_path: Path) -> None:
     rules = SELF_TEST.replace("port: 1}, every: 10s", "port: 1}, every: 30s") + RULE
     world = World(tmp_path, rules, reality={"api": DOWN})
-    world.simulation._due["db"] += 15
+    world.simulation.timetable.next_run["db"] += 15
     world.run(10)
     assert world.holds() == [H.SELF_TEST]
     assert "db has not run yet" in world.incident().hold_sentence

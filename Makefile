@@ -1,6 +1,6 @@
 # Each target is complete in itself on a fresh Debian or Ubuntu; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check install uninstall bench format reference lock clean
+.PHONY: help setup demo demo-host run test check install uninstall bench format reference lock clean
 .NOTPARALLEL:
 # The environment is the checkout's own, whatever is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -11,13 +11,16 @@ PY := .venv/bin/python
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -ge 2 ] || n=2; echo $$n)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 11
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 11
 
 setup: ## uv and the locked environment in .venv
 	@tests/lab/setup.sh
 
 demo: setup ## break three real services and watch heald heal them (ARGS=--once: one round, then exit)
 	@$(PY) -m demo.conductor $(ARGS)
+
+demo-host: setup ## the same with containers under a Docker engine of its own (as root or with sudo)
+	@demo/host.sh $(ARGS)
 
 run: setup ## start the daemon on the shipped rules.yaml, its state in build/state
 	@mkdir -p build

@@ -1,4 +1,4 @@
-"""`make demo`: breaks three real services in five ways, and shows how heald finds and heals each.
+"""`make demo` and `make demo-host`: break three real services, and show how heald finds and heals each fault.
 
 Without `--once` everything goes on running after the last fault, to be broken by hand, until Ctrl-C. With it, the exit
 code is 0 only if every fault ended as it should. Everything is in one temporary folder, and nothing is left.
@@ -11,17 +11,21 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from demo.faults import FAULTS, Ending, Fault, discrepancies, pids_of
+from demo.composed import Composed
+from demo.faults import FAULTS, FAULTS_OF_CONTAINERS, Ending, Fault, discrepancies
 from demo.stage import PROGRAMS, SERVICES, Stage, StageError, set_up
+from demo.supervised import Supervised
 
 FOLLOW_SECONDS = 0.1
 COLOURS = {"error": "red", "warning": "yellow"}
+PROGRAMMES: dict[type[Stage], tuple[Fault, ...]] = {Supervised: FAULTS, Composed: FAULTS_OF_CONTAINERS}
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
@@ -58,13 +62,13 @@ def _spoken(line: str) -> str:
     return f"       [{colour}]heald[/{colour}] {escape(said['message'])}"
 
 
-async def play(stage: Stage, clock: Clock) -> list[tuple[Fault, Ending]]:
+async def play(stage: Stage, faults: Sequence[Fault], clock: Clock) -> list[tuple[Fault, Ending]]:
     """One fault after the other, each on a stage where all is well again."""
     endings = []
     following = asyncio.create_task(follow(stage.log, clock))
     try:
-        for number, fault in enumerate(FAULTS, 1):
-            clock.say(f"[bold]{number}/{len(FAULTS)} {fault.title}[/bold] [dim]({fault.expected})[/dim]")
+        for number, fault in enumerate(faults, 1):
+            clock.say(f"[bold]{number}/{len(faults)} {fault.title}[/bold] [dim]({fault.expected})[/dim]")
             ending = await fault.play(stage)
             endings.append((fault, ending))
             verdict = (
@@ -72,7 +76,7 @@ async def play(stage: Stage, clock: Clock) -> list[tuple[Fault, Ending]]:
                 if not ending.wrong
                 else f"[red]{escape('; '.join(ending.wrong))}[/red]"
             )
-            clock.say(f"{number}/{len(FAULTS)} {verdict}")
+            clock.say(f"{number}/{len(faults)} {verdict}")
             await stage.until(lambda: _is_quiet(stage), "not all is well after the fault", 30)
     finally:
         following.cancel()
@@ -108,10 +112,9 @@ def _seconds(value: float | None) -> str:
 async def invite(stage: Stage) -> None:
     """Say how to go on by hand, and wait for Ctrl-C."""
     address = (await stage.heald("status"))["listen"]
-    pids = "  ".join(f"{name}: kill -9 {pid}" for name, pid in pids_of(stage).items())
     for line in (
         "everything goes on running; break it yourself, and end with Ctrl-C",
-        f"  {pids}",
+        *(f"  {command}" for command in stage.invitation()),
         f"  {PROGRAMS / 'heald'} incidents --all --state-dir {stage.state}",
         f"  curl http://{address}/metrics",
         f"  tail -f {stage.log}",
@@ -120,15 +123,14 @@ async def invite(stage: Stage) -> None:
     await asyncio.Event().wait()
 
 
-async def conduct(*, once: bool) -> int:
+async def conduct(kind: type[Stage], *, once: bool) -> int:
     """Set the stage, play, show; the exit code."""
     clock = Clock()
-    clock.say(
-        "starting supervisord with [bold]store[/bold], [bold]api[/bold] (needs it), [bold]worker[/bold]; then heald"
-    )
-    async with set_up() as stage:
+    services = "[bold]store[/bold], [bold]api[/bold] (needs it), [bold]worker[/bold]"
+    clock.say(f"starting {kind.runner} with {services}; then heald")
+    async with set_up(kind) as stage:
         clock.say(f"all {len(SERVICES)} services are well and heald watches them, in {stage.folder}")
-        endings = await play(stage, clock)
+        endings = await play(stage, PROGRAMMES[kind], clock)
         wrong = await discrepancies(stage)
         show(endings, stage.folder)
         for sentence in wrong:
@@ -141,9 +143,9 @@ async def conduct(*, once: bool) -> int:
         return 1 if wrong or any(ending.wrong for _, ending in endings) else 0
 
 
-async def main(*, once: bool) -> int:
+async def main(kind: type[Stage], *, once: bool) -> int:
     """Conduct until the end or until somebody asks to stop; stop once, and in order."""
-    conducting = asyncio.create_task(conduct(once=once))
+    conducting = asyncio.create_task(conduct(kind, once=once))
     loop = asyncio.get_running_loop()
     asked: list[signal.Signals] = []
 
@@ -169,4 +171,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--once", action="store_true", help="end after the last fault; exit 0 if all ended as it should"
     )
-    sys.exit(asyncio.run(main(once=parser.parse_args().once)))
+    parser.add_argument(
+        "--host", action="store_true", help="containers under a Docker engine of its own instead of processes"
+    )
+    arguments = parser.parse_args()
+    sys.exit(asyncio.run(main(Composed if arguments.host else Supervised, once=arguments.once)))

@@ -9,9 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from demo.composed import Composed
 from demo.stage import SERVICES, Stage, StageError
 
 HEALED_WITHIN = 40.0  # seconds; on a busy machine too
@@ -123,7 +123,7 @@ class Killed(Fault):
     expected = "heald restarts it"
 
     async def make(self, stage: Stage) -> None:
-        stage.signal(self.service, signal.SIGKILL)
+        await stage.send(self.service, signal.SIGKILL)
 
 
 class Frozen(Fault):
@@ -134,7 +134,7 @@ class Frozen(Fault):
     expected = "it is there and silent; heald restarts it"
 
     async def make(self, stage: Stage) -> None:
-        stage.signal(self.service, signal.SIGSTOP)
+        await stage.send(self.service, signal.SIGSTOP)
 
 
 class Failing(Fault):
@@ -157,12 +157,16 @@ class RootDies(Fault):
     expected = "the api fails too and is left alone; heald restarts the store"
 
     async def make(self, stage: Stage) -> None:
-        stage.signal(self.service, signal.SIGKILL)
+        await self.end(stage)
         deadline = time.monotonic() + 5
         while await stage.ask("api", "/health") != 503:
             if time.monotonic() > deadline:
                 raise StageError("the api is well without the store")
             await asyncio.sleep(0.05)
+
+    async def end(self, stage: Stage) -> None:
+        """Have the root end."""
+        await stage.send(self.service, signal.SIGKILL)
 
     async def complaints(self, stage: Stage, incident: Incident, fresh: list[Incident]) -> list[str]:
         dependants = [other for other in fresh if other["service"] == "api"]
@@ -174,6 +178,18 @@ class RootDies(Fault):
         return "; ".join([super().said(incident, fresh), *(f"api held: {sentence}" for sentence in holds[:1])])
 
 
+class RootVanishes(RootDies):
+    """Its container is not there any more, as after a `docker rm` of the wrong one."""
+
+    title = "remove the store's container"
+    expected = "there is nothing to restart; heald has Compose make it anew"
+
+    async def end(self, stage: Stage) -> None:
+        if not isinstance(stage, Composed):
+            raise StageError(f"{stage.runner} has no containers to remove")
+        await stage.remove(self.service)
+
+
 class CrashLoop(Fault):
     """It dies at once after each restart: what repeats does not help, and a limit must hold."""
 
@@ -183,8 +199,8 @@ class CrashLoop(Fault):
     restarts = 3  # with the one of the freeze: the limit
 
     async def make(self, stage: Stage) -> None:
-        (stage.folder / f"{self.service}.doomed").touch()
-        stage.signal(self.service, signal.SIGKILL)
+        stage.doom(self.service, is_doomed=True)
+        await stage.send(self.service, signal.SIGKILL)
 
     def is_over(self, incident: Incident) -> bool:
         return incident["handed_over"] is not None
@@ -200,8 +216,8 @@ class CrashLoop(Fault):
             wrong.append(f"handed over because of {incident['handed_over']}, not because of the limit")
         if "effective" in [attempt["verification"] for attempt in incident["attempts"]]:
             wrong.append("a restart was found effective")
-        (stage.folder / f"{self.service}.doomed").unlink()
-        await stage.run("supervisorctl", "-c", str(stage.folder / "supervisord.conf"), "start", self.service)
+        stage.doom(self.service, is_doomed=False)
+        await stage.mend(self.service)
         deadline = time.monotonic() + HEALED_WITHIN
         while (mended := (await self._newest(stage, [incident]))[0])["state"] != "resolved":
             if time.monotonic() > deadline:
@@ -221,12 +237,13 @@ class CrashLoop(Fault):
 
 
 FAULTS: tuple[Fault, ...] = (Killed(), Frozen(), Failing(), RootDies(), CrashLoop())
+FAULTS_OF_CONTAINERS: tuple[Fault, ...] = (*FAULTS[:-1], RootVanishes(), FAULTS[-1])
 
 
 async def discrepancies(stage: Stage) -> list[str]:
     """Where the services' own count, heald's record and heald's metrics differ, and what else is amiss in the end.
 
-    The first start of each service was supervisord's, and one of the worker's was the people's.
+    The first start of each service was that of whoever runs it, and one of the worker's was the people's.
     """
     starts = sum(len(stage.starts(name)) for name in SERVICES) - len(SERVICES) - 1
     recorded = {attempt["id"] for incident in await stage.incidents() for attempt in incident["attempts"]}
@@ -242,9 +259,3 @@ async def discrepancies(stage: Stage) -> list[str]:
 def since(made: float, at: str | None) -> float | None:
     """Seconds from a fault to a moment of heald's record."""
     return None if at is None else datetime.fromisoformat(at).timestamp() - made
-
-
-def pids_of(stage: Stage) -> dict[str, int]:
-    """The running process of each service, for people who want to break one themselves."""
-    newest = {name: stage.starts(name)[-1] for name in SERVICES}
-    return {name: pid for name, pid in newest.items() if Path(f"/proc/{pid}").exists()}

@@ -7,6 +7,7 @@ is there, it counts its start and dies.
 
 import asyncio
 import os
+import signal
 import sys
 import time
 import urllib.error
@@ -67,6 +68,8 @@ async def main(name: str, port: str, folder: str, upstream: str | None = None) -
         starts.write(f"{time.time()} {os.getpid()}\n")
     if (Path(folder) / f"{name}.doomed").exists():
         sys.exit(f"{name} dies at once")
+    # The first process of a container is not ended by a signal that it does not expect.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, 0)
     server = await asyncio.start_server(Service(name, upstream).serve, "127.0.0.1", int(port))
     async with server:
         await server.serve_forever()

@@ -1,4 +1,4 @@
-"""The stage: one temporary folder, a supervisord with three services, and a heald that watches them."""
+"""The stage: one temporary folder, three services that somebody runs, and a heald that watches them."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,48 @@ class StageError(Exception):
     """The demo cannot go on, for a reason that is not the fault it plays."""
 
 
-class Stage:
-    """Where everything is, and how to ask it."""
+class Stage(ABC):
+    """Where everything is, and how to ask it; what runs the services says how to start and break them."""
+
+    runner: str  # what runs the services, in a word or two
+    rules: Path  # what heald is told
+    services_within = 30.0  # seconds until all services answer
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.socket = folder / "supervisor.sock"
         self.state = folder / "state"
         self.log = folder / "heald.log"
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         self.children: list[asyncio.subprocess.Process] = []
 
-    # ---- asking the services ------------------------------------------------------------------------------------
+    # ---- the services, as whoever runs them has them --------------------------------------------------------------
+
+    @abstractmethod
+    async def start_services(self) -> None:
+        """Start what runs the services, and all of them. Raises StageError."""
+
+    @abstractmethod
+    async def stop_services(self) -> None:
+        """End what `start` has not started, and what a crash could leave."""
+
+    @abstractmethod
+    def environment(self) -> Mapping[str, str]:
+        """What heald's rules ask for, besides the URLs of the services."""
+
+    @abstractmethod
+    async def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the process of a service."""
+
+    @abstractmethod
+    async def mend(self, name: str) -> None:
+        """Start a service that has ended, as people would."""
+
+    @abstractmethod
+    def invitation(self) -> Sequence[str]:
+        """How people break the services themselves, a command a line."""
+
+    # ---- asking the services --------------------------------------------------------------------------------------
 
     def starts(self, name: str) -> list[int]:
         """The pid of each start of a service, as it wrote them down itself."""
@@ -52,9 +82,16 @@ class Stage:
             return []
         return [int(line.split()[1]) for line in lines]
 
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to the running process of a service."""
-        os.kill(self.starts(name)[-1], number)
+    def doom(self, name: str, *, is_doomed: bool) -> None:
+        """Whether a service dies at once after every start from now on."""
+        mark = self.folder / f"{name}.doomed"
+        mark.touch() if is_doomed else mark.unlink()
+
+    def command(self, name: str, *, python: str, program: Path) -> list[str]:
+        """The argv of a service."""
+        needed = SERVICES[name]
+        upstream = [f"{self.urls[needed]}/health"] if needed else []
+        return [python, str(program), name, str(self.ports[name]), str(self.folder), *upstream]
 
     async def ask(self, name: str, path: str, method: str = "GET") -> int | None:
         """The status that a service answers with; None if it does not answer."""
@@ -64,7 +101,7 @@ class Stage:
         """Whether every service answers that it is."""
         return [await self.ask(name, "/health") for name in SERVICES] == [200] * len(SERVICES)
 
-    # ---- asking heald -------------------------------------------------------------------------------------------
+    # ---- asking heald ---------------------------------------------------------------------------------------------
 
     async def heald(self, *arguments: str) -> Any:
         """What a command of heald says as JSON."""
@@ -82,7 +119,15 @@ class Stage:
         lines = [line for line in page.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
-    # ---- running programs ---------------------------------------------------------------------------------------
+    async def is_watching(self) -> bool:
+        """Whether heald has begun, and sees every service up."""
+        try:
+            status = await self.heald("status")
+        except StageError:
+            return False
+        return status["ready"] is None and {check["state"] for check in status["checks"]} == {"up"}
+
+    # ---- running programs -----------------------------------------------------------------------------------------
 
     async def run(self, program: str, *arguments: str) -> str:
         """What a short program of the environment prints."""
@@ -106,12 +151,13 @@ class Stage:
 
     async def start(self, program: str, *arguments: str, log: Path) -> None:
         """Start a program that stays, in a session of its own: Ctrl-C is for the conductor, who ends all in order."""
+        urls = {f"DEMO_{name.upper()}": url for name, url in self.urls.items()}
         with log.open("ab") as output:
             child = await asyncio.create_subprocess_exec(
                 PROGRAMS / program,
                 *arguments,
                 cwd=self.folder,
-                env={**os.environ, **self._environment()},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **urls, **self.environment()},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -120,10 +166,11 @@ class Stage:
             )
         self.children.append(child)
 
-    def _environment(self) -> dict[str, str]:
-        """What demo/rules.yaml asks for."""
-        urls = {f"DEMO_{name.upper()}": url for name, url in self.urls.items()}
-        return {"DEMO_SUPERVISOR": str(self.socket), "PYTHONUNBUFFERED": "1", **urls}
+    async def start_heald(self) -> None:
+        """Start heald, and wait until it watches. Raises StageError."""
+        listen = ("--listen", "127.0.0.1:0", "--state-dir", str(self.state))
+        await self.start("heald", "run", "--config", str(self.rules), *listen, log=self.log)
+        await self.until(self.is_watching, "heald does not watch", 30)
 
     async def until(self, is_so: Callable[[], Any], what: str, seconds: float) -> None:
         """Wait until a condition holds.
@@ -144,7 +191,7 @@ class Stage:
         return "\n".join(lines)
 
     async def stop(self) -> None:
-        """End what was started, the newest first: heald, then supervisord, which ends its services."""
+        """End what was started, the newest first: heald, then what runs the services."""
         for child in reversed(self.children):
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
@@ -153,68 +200,22 @@ class Stage:
             except TimeoutError:
                 child.kill()
                 await child.wait()
-        for name in SERVICES:  # supervisord ends its services; if it was killed itself, this is who does
-            for pid in self.starts(name)[-1:]:
-                if str(self.folder) in _command_line(pid):
-                    os.kill(pid, signal.SIGKILL)
+        await self.stop_services()
 
 
 @contextlib.asynccontextmanager
-async def set_up() -> AsyncIterator[Stage]:
+async def set_up(kind: type[Stage]) -> AsyncIterator[Stage]:
     """A stage with everything running and well; in the end nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="heald-demo-"))
-    stage = Stage(folder)
+    stage = kind(folder)
     try:
-        (folder / "supervisord.conf").write_text(supervisor_configuration(stage))
-        await stage.start("supervisord", "-n", "-c", str(folder / "supervisord.conf"), log=folder / "supervisord.log")
-        await stage.until(stage.is_well, "the services do not answer", 30)
-        rules = str(DEMO / "rules.yaml")
-        listen = ("--listen", "127.0.0.1:0", "--state-dir", str(stage.state))
-        await stage.start("heald", "run", "--config", rules, *listen, log=stage.log)
-
-        async def is_watching() -> bool:
-            try:
-                status = await stage.heald("status")
-            except StageError:
-                return False
-            return status["ready"] is None and {check["state"] for check in status["checks"]} == {"up"}
-
-        await stage.until(is_watching, "heald does not watch", 30)
+        await stage.start_services()
+        await stage.until(stage.is_well, "the services do not answer", stage.services_within)
+        await stage.start_heald()
         yield stage
     finally:
         await asyncio.shield(stage.stop())
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def supervisor_configuration(stage: Stage) -> str:
-    """supervisord's file. It starts what it is told and nothing else (`autorestart=false`): healing is heald's part."""
-    head = f"""
-[unix_http_server]
-file={stage.socket}
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-[supervisorctl]
-serverurl=unix://{stage.socket}
-[supervisord]
-logfile=/dev/null
-logfile_maxbytes=0
-pidfile={stage.folder}/supervisord.pid
-childlogdir={stage.folder}
-"""
-    upstream = {name: f"{stage.urls[needed]}/health" if needed else "" for name, needed in SERVICES.items()}
-    return head + "".join(
-        f"""
-[program:{name}]
-command={sys.executable} {DEMO / "service.py"} {name} {stage.ports[name]} {stage.folder} {upstream[name]}
-autorestart=false
-startsecs=1
-startretries=0
-stopwaitsecs=1
-redirect_stderr=true
-stdout_logfile={stage.folder}/{name}.log
-"""
-        for name in SERVICES
-    )
 
 
 def free_ports(count: int) -> list[int]:
@@ -236,13 +237,6 @@ def free_ports(count: int) -> list[int]:
 
 def _die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _status(url: str, method: str) -> int | None:

@@ -19,6 +19,7 @@ SCRIPTS = ("tests/lab/setup.sh", "tests/lab/index.sh")
 TARGETS = (
     "setup",
     "demo",
+    "demo-host",
     "run",
     "test",
     "check",

@@ -1,6 +1,7 @@
 #!/bin/bash
-# bootstrap.sh: installs the Debian or Ubuntu packages that the tests use, as root or with sudo. No service is started,
-# now or at the next boot. If all of them are there, it costs one look at the package database.
+# bootstrap.sh [PACKAGE]...: installs the Debian or Ubuntu packages that the tests use, or only those that are named, as
+# root or with sudo. No service is started, now or at the next boot. If all of them are there, it costs one look at the
+# package database.
 set -euo pipefail
 
 packages=(
@@ -20,6 +21,7 @@ packages=(
   systemd-container # systemd-nspawn: a real systemd in a container
   util-linux      # unshare and setpriv: a network and mounts of their own, a user who may not write
 )
+[ $# = 0 ] || packages=("$@")
 
 wanted=$(printf '%s\n' "${packages[@]}" | sort -u)
 find_missing() { # a package that dpkg does not know prints nothing
@@ -35,7 +37,7 @@ missing=$(find_missing)
 
 if [ "$(id -u)" != 0 ]; then
   command -v sudo >/dev/null || { echo "bootstrap.sh: be root or install sudo, to install:" $missing >&2; exit 1; }
-  exec sudo -- bash "$0"
+  exec sudo -- bash "$0" "$@"
 fi
 exec 9>/run/lock/heald-bootstrap
 flock 9

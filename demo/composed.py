@@ -5,6 +5,7 @@ containers see and cannot write. They are on the host's network, on loopback, so
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -31,14 +32,16 @@ class Composed(Stage):
         (folder / "engine").mkdir()
         self.engine = Engine(folder / "engine", own_network=False)
         self._file = folder / "compose.yaml"
+        self._making: asyncio.Future[None] | None = None
 
     async def start_services(self) -> None:
         if missing := lacking():
             hint = "; try sudo make demo-host" if missing == ["root"] else ""
             raise StageError(f"a Docker engine of its own needs {', '.join(missing)}{hint}")
         self._file.write_text(json.dumps({"services": {name: self._described(name) for name in SERVICES}}, indent=1))
-        self.engine.begin()  # in the thread that stays: it ends with it
-        await self._do(self._make_containers)
+        self.engine.begin()  # here, as it ends with the thread that begins it
+        self._making = asyncio.ensure_future(asyncio.to_thread(self._make_containers))
+        await asyncio.shield(self._making)
 
     def _make_containers(self) -> None:
         self.engine.wait()
@@ -47,6 +50,11 @@ class Composed(Stage):
         self.engine.compose(PROJECT, self._file, "up", "--detach", "--wait")
 
     async def stop_services(self) -> None:
+        """Nothing may be made any more when the folder goes: without its engine, what is under way fails."""
+        if self._making and not self._making.done():
+            await asyncio.to_thread(self.engine.stop)
+            with contextlib.suppress(EngineError):
+                await self._making
         await asyncio.to_thread(self.engine.remove)
 
     def environment(self) -> Mapping[str, str]:
@@ -68,18 +76,12 @@ class Composed(Stage):
         return [
             f"{docker} ps",
             f"{docker} kill {container('api')}",
-            f"{docker} pause {container('worker')}",
+            f"{docker} pause {container('store')}",
             f"{docker} rm --force {container('store')}",
         ]
 
     async def _docker(self, *arguments: str) -> None:
-        await self._do(self.engine.docker, *arguments)
-
-    async def _do(self, ask: Any, *arguments: str) -> None:
-        try:
-            await asyncio.to_thread(ask, *arguments)
-        except EngineError as error:
-            raise StageError(str(error)) from error
+        await asyncio.to_thread(self.engine.docker, *arguments)
 
     def _described(self, name: str) -> dict[str, Any]:
         """A service as a compose file has it. No `restart`: healing is heald's part."""

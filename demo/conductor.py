@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from demo.composed import Composed
+from demo.engine import EngineError
 from demo.faults import FAULTS, FAULTS_OF_CONTAINERS, Ending, Fault, discrepancies
 from demo.stage import PROGRAMS, SERVICES, Stage, StageError, set_up
 from demo.supervised import Supervised
@@ -40,7 +42,7 @@ class Clock:
         console.print(f"[dim]{time.monotonic() - self._began:5.1f}s[/dim]  {text}", soft_wrap=True)
 
 
-async def follow(log: Path, clock: Clock) -> None:
+async def follow(log: Path, clock: Clock) -> NoReturn:
     """Show what heald says while it says it: its log, from now on."""
     with log.open() as lines:
         lines.seek(0, 2)
@@ -109,18 +111,18 @@ def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f}"
 
 
-async def invite(stage: Stage) -> None:
-    """Say how to go on by hand, and wait for Ctrl-C."""
+async def invite(stage: Stage, clock: Clock) -> None:
+    """Say how to go on by hand, and show what heald says to it until Ctrl-C."""
     address = (await stage.heald("status"))["listen"]
     for line in (
-        "everything goes on running; break it yourself, and end with Ctrl-C",
+        "everything goes on running; break it yourself, from another terminal, and end with Ctrl-C",
+        "(the worker's limit is used up: if it breaks, heald leaves it to people)",
         *(f"  {command}" for command in stage.invitation()),
         f"  {PROGRAMS / 'heald'} incidents --all --state-dir {stage.state}",
         f"  curl http://{address}/metrics",
-        f"  tail -f {stage.log}",
     ):
         console.print(line, soft_wrap=True, markup=False)
-    await asyncio.Event().wait()
+    await follow(stage.log, clock)
 
 
 async def conduct(kind: type[Stage], *, once: bool) -> int:
@@ -139,8 +141,10 @@ async def conduct(kind: type[Stage], *, once: bool) -> int:
             console.print("The services' own counts, heald's record and heald's metrics agree.")
         if not once:
             with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how it ends
-                await invite(stage)
-        return 1 if wrong or any(ending.wrong for _, ending in endings) else 0
+                await invite(stage, clock)
+    if not once:
+        console.print("ended; nothing is left")
+    return 1 if wrong or any(ending.wrong for _, ending in endings) else 0
 
 
 async def main(kind: type[Stage], *, once: bool) -> int:
@@ -161,7 +165,7 @@ async def main(kind: type[Stage], *, once: bool) -> int:
     except asyncio.CancelledError:
         console.print("ended before the end; nothing is left")
         return 128 + asked[0]
-    except StageError as error:
+    except (StageError, EngineError) as error:
         console.print(f"[red]the demo cannot go on: {escape(str(error))}[/red]")
         return 1
 

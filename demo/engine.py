@@ -21,6 +21,7 @@ import psutil
 
 PROGRAMS = ("busybox", "containerd", "docker", "dockerd", "mount", "runc", "setpriv", "unshare")
 ANSWER_SECONDS = 60.0
+_MOST_PATH = 107  # bytes of a unix socket's path
 _POLL = 0.05  # seconds between two looks at an engine that starts
 # Some hosts lack CAP_SYS_RESOURCE: what would need it is taken out before runc sees it.
 _RUNTIME = """\
@@ -58,7 +59,9 @@ class Engine:
         self._own_network = own_network
 
     def begin(self) -> None:
-        """Start it. It ends with the thread that calls this."""
+        """Start it. It ends with the thread that calls this. Raises EngineError."""
+        if len(f"{self.folder}/exec/containerd/containerd-debug.sock") > _MOST_PATH:
+            raise EngineError(f"{self.folder} is too long a path: sockets are in it; set TMPDIR=/tmp")
         runtime = self.folder / "runtime"
         runtime.write_text(_RUNTIME.format(runc=shutil.which("runc")))
         runtime.chmod(0o755)
@@ -77,7 +80,8 @@ class Engine:
         deadline = time.monotonic() + ANSWER_SECONDS
         while not (self.socket.exists() and self._run("version", check=False).returncode == 0):
             if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
-                raise EngineError(f"the Docker engine does not start: {(self.folder / 'log').read_text()[-3000:]}")
+                last = "\n".join((self.folder / "log").read_text().splitlines()[-8:])
+                raise EngineError(f"the Docker engine does not start; it said:\n{last}")
             time.sleep(_POLL)
 
     def start(self) -> None:

@@ -40,7 +40,7 @@ class Supervised(Stage):
         await self.run("supervisorctl", "-c", str(self._configuration), "start", name)
 
     def invitation(self) -> Sequence[str]:
-        return [f"kill -9 {pid}  # {name}" for name, pid in self._pids().items()]
+        return [f"kill -9 {pid}  # the {name}" for name, pid in self._pids().items()]
 
     def _send(self, name: str, number: signal.Signals) -> None:
         os.kill(self.starts(name)[-1], number)

@@ -51,10 +51,17 @@ def test_every_check_but_those_of_the_host_has_a_service_and_they_know_what_they
     assert setup.upstream["streaming"] == ("spark-master", "kafka", "minio")
 
 
-def test_a_check_has_the_tier_of_its_service(setup: Setup) -> None:
-    for name, check in setup.checks.items():
-        service = setup.services[check.service] if check.service else None
-        assert check.labels["tier"] == (service.labels["tier"] if service else "host"), name
+def test_a_rule_of_a_tier_judges_all_checks_of_its_services(setup: Setup) -> None:
+    assert {service.labels["tier"] for service in setup.services.values()} == {
+        "store",
+        "stream",
+        "spark",
+        "web",
+        "monitoring",
+    }
+    rule = next(rule for rule in setup.rules if rule.name == "monitoring-down")
+    names = ("prometheus", "grafana", "alertmanager")
+    assert set(rule.checks) == {f"{name}_{what}" for name in names for what in ("port", "health")}
 
 
 def test_every_service_is_run_by_the_compose_project_under_its_own_name(setup: Setup) -> None:

@@ -85,14 +85,18 @@ class Composed(Stage):
 
     def _described(self, name: str) -> dict[str, Any]:
         """A service as a compose file has it. No `restart`: healing is heald's part."""
-        python, libraries = _python()
+        python = os.path.realpath(sys.executable)  # outside of any virtual environment
         return {
             "image": IMAGE,
             "pull_policy": "never",
             "network_mode": "host",
             "command": self.command(name, python=python, program=DEMO / "service.py"),
-            "environment": {"LD_LIBRARY_PATH": libraries, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"},
-            "volumes": [*(f"{place}:{place}:ro" for place in _places()), f"{self.folder}:{self.folder}"],
+            "environment": {
+                "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONUNBUFFERED": "1",
+            },
+            "volumes": [*(f"{place}:{place}:ro" for place in _places()), f"{self.marks}:{self.marks}"],
             "stop_grace_period": "1s",
             "healthcheck": {
                 "test": ["CMD", "wget", "-q", "-O", "/dev/null", f"{self.urls[name]}/health"],
@@ -106,12 +110,6 @@ class Composed(Stage):
 def container(name: str) -> str:
     """The container of a service, as Compose calls it."""
     return f"{PROJECT}-{name}-1"
-
-
-def _python() -> tuple[str, str]:
-    """The Python outside of any virtual environment, and where its libraries are."""
-    python = os.path.realpath(sys.executable)
-    return python, f"{sys.base_prefix}/lib"
 
 
 def _places() -> list[str]:

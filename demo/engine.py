@@ -142,14 +142,17 @@ class Engine:
         shutil.rmtree(self.folder)
 
     def _run(self, *arguments: str, given: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            ["docker", *arguments],
-            input=given,
-            capture_output=True,
-            env={**os.environ, "DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.config)},
-            timeout=60,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                ["docker", *arguments],
+                input=given,
+                capture_output=True,
+                env={**os.environ, "DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.config)},
+                timeout=ANSWER_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(f"docker {arguments[0]} is not done within {ANSWER_SECONDS:.0f} s") from error
         if check and done.returncode != 0:
             raise EngineError(f"docker {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
         return done

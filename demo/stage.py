@@ -41,6 +41,8 @@ class Stage(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "state"
+        self.marks = folder / "marks"  # where services write down their starts and find what they are doomed to
+        self.marks.mkdir()
         self.log = folder / "heald.log"
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
@@ -77,21 +79,21 @@ class Stage(ABC):
     def starts(self, name: str) -> list[int]:
         """The pid of each start of a service, as it wrote them down itself."""
         try:
-            lines = (self.folder / f"{name}.starts").read_text().splitlines()
+            lines = (self.marks / f"{name}.starts").read_text().splitlines()
         except FileNotFoundError:
             return []
         return [int(line.split()[1]) for line in lines]
 
     def doom(self, name: str, *, is_doomed: bool) -> None:
         """Whether a service dies at once after every start from now on."""
-        mark = self.folder / f"{name}.doomed"
+        mark = self.marks / f"{name}.doomed"
         mark.touch() if is_doomed else mark.unlink()
 
     def command(self, name: str, *, python: str, program: Path) -> list[str]:
         """The argv of a service."""
         needed = SERVICES[name]
         upstream = [f"{self.urls[needed]}/health"] if needed else []
-        return [python, str(program), name, str(self.ports[name]), str(self.folder), *upstream]
+        return [python, str(program), name, str(self.ports[name]), str(self.marks), *upstream]
 
     async def ask(self, name: str, path: str, method: str = "GET") -> int | None:
         """The status that a service answers with; None if it does not answer."""

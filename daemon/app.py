@@ -226,6 +226,7 @@ class Daemon:
             self._metrics.reloaded(ok=not errors, at=self._clock.stamp().wall)
             self._desk.reloaded(errors)
             self._notify.ready()
+            self._say_status(remembers=self._assembly.runs.remembers)
             for error in errors:
                 log.error("reload_refused", f"The configuration was not changed: {error.splitlines()[0]}.")
             return errors

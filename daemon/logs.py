@@ -1,5 +1,6 @@
 """Logs: one line per change, a sentence for people and an `event` key for machines; JSON, or colours on a terminal.
 
+In systemd's journal they are fields of its own (`daemon.journal`); where it does not take them, JSON on stderr.
 Every line has `timestamp` (ISO 8601, UTC), `level`, `event` (stable, to filter by) and `message` (a sentence).
 Lines of libraries and of Python's warnings take the same way, with `event` "library" and the `logger` they came from.
 """
@@ -13,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from daemon.journal import PRIORITY, SOCKET, JournalOutput, as_datagram
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -31,7 +34,6 @@ _SECRET_TEXTS = (  # secrets inside sentences: what comes before is kept, the se
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DEEPEST = 8  # levels of a field that are looked into; deeper ones are written as text
-_PRIORITY = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # syslog(3), as sd-daemon(3) reads it
 
 
 class Form(StrEnum):
@@ -94,17 +96,17 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
         stream = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  # open as long as heald lives
     is_journal = _is_journal(stream)
     form = form or (Form.CONSOLE if _is_terminal(stream) and "JOURNAL_STREAM" not in os.environ else Form.JSON)
-    looks: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if form is Form.JSON:
-        looks += [structlog.processors.format_exc_info, _redact, structlog.processors.JSONRenderer(default=_as_text)]
+    looks: list[Processor] = [_console(stream)]
+    if form is Form.CONSOLE:
+        looks.insert(0, _printable)
     else:
-        looks += [structlog.processors.format_exc_info, _redact, _printable, _console(stream)]
-    if is_journal:
-        looks.append(_Prefixed(looks.pop()))
-    output = logging.StreamHandler(stream)
-    output.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_lay_out], processors=looks, use_get_message=True)
-    )
+        renderer = structlog.processors.JSONRenderer(default=_as_text)
+        looks = [_Prefixed(renderer) if is_journal else renderer]
+    output: logging.Handler = logging.StreamHandler(stream)
+    output.setFormatter(_formatter(*looks))
+    if is_journal and form is Form.JSON:
+        output = JournalOutput(SOCKET, fallback=output)
+        output.setFormatter(_formatter(_printable, lambda logger, level, line: as_datagram(line)))
     root = logging.getLogger()
     for former in root.handlers[:]:
         if isinstance(former.formatter, structlog.stdlib.ProcessorFormatter):
@@ -114,6 +116,15 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     logging.getLogger(_OURS).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     return form
+
+
+def _formatter(*looks: "Processor") -> logging.Formatter:
+    """Lays a record out, cleans it, and has the last of `looks` make a text of it."""
+    from structlog.processors import format_exc_info
+    from structlog.stdlib import ProcessorFormatter
+
+    before: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, _redact]
+    return ProcessorFormatter(foreign_pre_chain=[_lay_out], processors=[*before, *looks], use_get_message=True)
 
 
 def _lay_out(logger: "WrappedLogger", level: str, line: "EventDict") -> "EventDict":
@@ -200,7 +211,7 @@ class _Prefixed:
         self._renderer = renderer
 
     def __call__(self, logger: "WrappedLogger", level: str, line: "EventDict") -> str:
-        priority = _PRIORITY.get(str(line.get("level")), 6)
+        priority = PRIORITY.get(str(line.get("level")), 6)
         return f"<{priority}>{_as_text(self._renderer(logger, level, line))}"
 
 

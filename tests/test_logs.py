@@ -223,7 +223,10 @@ def test_a_terminal_under_systemd_gets_json() -> None:
     assert json.loads(written)["event"] == "some_event"
 
 
-def test_lines_to_the_journal_carry_their_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_the_journal_does_not_take_carry_their_priority_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.logs.SOCKET", str(tmp_path / "none"))
     with (tmp_path / "journal").open("w+") as stream:
         status = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")

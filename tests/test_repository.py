@@ -23,8 +23,6 @@ TARGETS = (
     "run",
     "test",
     "check",
-    "install",
-    "uninstall",
     "bench",
     "format",
     "reference",
@@ -32,6 +30,7 @@ TARGETS = (
     "clean",
     "help",
 )
+ON_A_HOST = ("install", "uninstall")
 SECONDS_OF_A_SECOND_SETUP = 1.0
 
 
@@ -187,7 +186,7 @@ def test_every_library_that_is_imported_is_a_dependency() -> None:
 def test_make_alone_lists_every_target_with_a_sentence() -> None:
     done = run("make", "--no-print-directory")
     listed = dict(line.split(None, 1) for line in done.stdout.splitlines())
-    assert sorted(listed) == sorted(TARGETS)
+    assert sorted(listed) == sorted((*TARGETS, *ON_A_HOST))
     assert done.stderr == ""
 
 
@@ -220,7 +219,8 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "checkout"
         (self.folder / "tests/lab").mkdir(parents=True)
-        for name in ("pyproject.toml", "requirements-dev.lock", "requirements-uv.lock", *SCRIPTS):
+        scripts = ("tests/lab/setup.sh", "tests/lab/index.sh")
+        for name in ("pyproject.toml", "requirements-dev.lock", "requirements-uv.lock", *scripts):
             shutil.copy(CHECKOUT / name, self.folder / name)
         self.programs = folder / "bin"
         self.programs.mkdir()

@@ -87,9 +87,7 @@ def ask(
             "It may be stopped or stuck: look at its log and at `systemctl status heald`."
         ) from error
     except PermissionError as error:
-        raise NotPermittedError(
-            f"{path} is not for this user. Ask as root, or become a member of the socket's group."
-        ) from error
+        raise NotPermittedError(f"{path} is not for this user. {_way_in(path)}") from error
     except ConnectionRefusedError as error:
         raise NoDaemonError(f"no daemon answers on {path}: the one that made it is gone. {_HOW}") from error
     except (OSError, http.client.HTTPException) as error:
@@ -113,10 +111,20 @@ def _find(state_dir: Path | None) -> Path:
             continue
         except OSError as error:
             reason = error.strerror or str(error)
-            raise NotPermittedError(f"cannot look for the control socket {place}: {reason}") from error
+            sentence = f"cannot look for the control socket {place}: {reason}. {_way_in(place.parent)}"
+            raise NotPermittedError(sentence) from error
         return place
     tried = ", ".join(str(place) for place in places)
     raise NoDaemonError(f"no daemon runs: there is no control socket at {tried}. {_HOW}")
+
+
+def _way_in(place: Path) -> str:
+    """How to be let in to a file or folder that belongs to a group."""
+    try:
+        group = f"the group {place.group()}"
+    except (OSError, KeyError):  # its folder is closed as well, or the group has no name
+        group = "the socket's group"
+    return f"Ask as root, or become a member of {group}."
 
 
 def _read(path: Path, status: int, raw: bytes) -> dict[str, Any]:

@@ -85,13 +85,16 @@ def _is_inside(pid: int, of: int) -> bool:
 
 
 @contextlib.contextmanager
-def systemd() -> Iterator[LabSystemd]:
-    """Boot one, which takes about a second, and power it off. Skips where that cannot be, but never in CI."""
+def systemd(*options: str) -> Iterator[LabSystemd]:
+    """Boot one, which takes about a second, and power it off. Skips where that cannot be, but never in CI.
+
+    Options are systemd-nspawn's.
+    """
     _require()
     folder = Path(tempfile.mkdtemp(prefix="heald-systemd-"))
     try:
         up = subprocess.run(
-            [str(_LAB / "systemd-up.sh"), str(folder)],
+            [str(_LAB / "systemd-up.sh"), str(folder), *options],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -15,7 +15,6 @@ import yaml
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 LOCKS = sorted(CHECKOUT.glob("requirements*.lock"))
-SCRIPTS = ("tests/lab/setup.sh", "tests/lab/index.sh")
 TARGETS = (
     "setup",
     "demo",

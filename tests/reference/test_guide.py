@@ -7,7 +7,9 @@ import pytest
 
 from daemon.config.load import load
 
-TEXT = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "rules.md").read_text()
+PEOPLE = (DOCS / "people.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -26,3 +28,10 @@ def test_an_example_loads(tmp_path: Path, block: str) -> None:
 
 def test_there_are_examples() -> None:
     assert len(BLOCKS) >= 4
+
+
+def test_the_windows_of_the_page_about_people_load(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", PEOPLE, flags=re.DOTALL)
+    (tmp_path / "rules.yaml").write_text(block)
+    (window,) = load(tmp_path / "rules.yaml").windows
+    assert (window.name, window.services, window.zone) == ("backup", ("postgres",), "Europe/Berlin")

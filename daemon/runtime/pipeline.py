@@ -18,6 +18,7 @@ from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.blindness import Blindness
 from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.flaps import Flaps
@@ -76,6 +77,7 @@ class Pipeline:
             metrics=metrics,
         )
         self._clock = clock
+        self._blindness = Blindness(bindings, board=board, situation=situation, clock=clock)
         self._verifying = Verifying(bindings, board=board, observations=observations, aftercare=aftercare)
         bindings.declare(observations)
 
@@ -87,6 +89,7 @@ class Pipeline:
         self._verifying.replace(bindings)
         self._health.replace(bindings)
         self._flaps.forget(bindings.pairs)
+        self._blindness.replace(bindings)
         self._healing.replace(bindings)
         self._aftercare.replace(bindings)
         self.withdraw_missing()
@@ -128,6 +131,7 @@ class Pipeline:
         run = self._unless_stalled(run, check.timeout)
         self._observations.record(run)
         self._health.saw(run)
+        self._blindness.saw(run)
         breached: list[tuple[Binding, Track]] = []
         words: dict[Key, Verdict] = {}
         for binding in self._bindings.by_check[run.check]:

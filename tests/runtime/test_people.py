@@ -282,3 +282,45 @@ def test_a_storm_outlives_a_crash(tmp_path: Path) -> None:
 def test_whoever_ends_what_is_not_there_hears_so(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="no order silence-none is in force"):
         World(tmp_path).simulation.assembly.orders.end("silence-none", who="ann")
+
+
+# ---- blindness ------------------------------------------------------------------------------------------------------
+
+
+def of_blind(world: World) -> list[tuple[str, S]]:
+    found = [it for it in world.stored_incidents() if it.rule == "heald:blind"]
+    return [(it.check, it.state) for it in sorted(found, key=lambda it: it.opened.wall)]
+
+
+def test_a_check_that_stays_blind_opens_an_incident_that_only_tells_people(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": "no route to host"}).run(590)
+    assert world.board.incidents == {}
+    world.run(610)
+    (incident,) = world.board.incidents.values()
+    assert (incident.rule, incident.check, incident.handed_over) == ("heald:blind", "api", H.BLIND_NOW)
+    assert incident.because == "api could not look for 10m: no route to host"
+    world.at(625, api=up()).run(900)
+    assert world.board.incidents == {}
+    assert world.story() == []
+    assert of_blind(world) == [("api", S.RESOLVED)]
+
+
+def test_one_that_is_often_blind_opens_one_too_and_seeing_now_and_then_closes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for number in range(70):
+        world.at(number * 10 - 5 if number else 0, api="too many open files" if number % 2 else up())
+    assert world.run(580).board.incidents == {}
+    world.run(640)
+    (incident,) = world.board.incidents.values()
+    assert "could not look in 10 of its last 20 runs; now: too many open files" in incident.because
+    world.at(700, api=up()).run(1000)
+    assert of_blind(world) == [("api", S.RESOLVED)]
+
+
+def test_a_blind_check_that_is_removed_withdraws_its_incident_and_a_crash_keeps_it(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": "no route to host"}).run(615)
+    world.simulation.crash()
+    world.run(640)
+    assert of_blind(world) == [("api", S.FIRING)]
+    world.edit(650, HEAD.replace("  api: {service: api, tcp: {host: localhost, port: 2}, every: 10s}\n", "")).run(660)
+    assert of_blind(world) == [("api", S.WITHDRAWN)]

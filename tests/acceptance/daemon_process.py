@@ -74,7 +74,11 @@ class DaemonProcess:
         return self.process.wait(timeout=40)
 
     def __enter__(self) -> "DaemonProcess":
-        return self.start().ready()
+        try:
+            return self.start().ready()
+        except BaseException:  # who enters a block leaves it; who could not enter leaves nothing behind
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.journal import JournalOutput
+from daemon.journal import JournalOutput, as_datagram
 from daemon.logs import configure, log
 
 
@@ -110,10 +110,14 @@ def test_secrets_are_masked_there_too(journal: Journal) -> None:
 
 def test_any_text_arrives(journal: Journal) -> None:
     named: dict[str, Any] = {"a" * 100: "b"}
-    log.info("said", "Größe \u4f60\U0001f600 \udcff", **named)
+    log.info("said", "Größe \u4f60\U0001f600", **named)
     entry = journal.entry()
-    assert entry["MESSAGE"] == "Größe \u4f60\U0001f600 ?"
+    assert entry["MESSAGE"] == "Größe \u4f60\U0001f600"
     assert entry["HEALD_" + "A" * 58] == "b"  # the journal drops longer names
+
+
+def test_what_is_no_text_is_marked() -> None:
+    assert as_datagram({"message": "a \udcff"}).startswith("MESSAGE=a ?\n")
 
 
 def test_lines_of_libraries_come_the_same_way(journal: Journal) -> None:

@@ -17,7 +17,6 @@ from tests.lab.postgres import LabPostgres, postgres
 EXAMPLE = Path(__file__).with_name("example.yaml")
 NOT_THERE_YET = (
     ("[restart, scale, terminate_sessions]", "[restart]"),
-    ("  storm: {share: 40%, quiet: 10m}\n", ""),
     ("    gather: [{logs: {lines: 100}}]\n", ""),
     ("      - scale: {replicas: 2}\n", ""),
     ("    steps: [{terminate_sessions: {idle_longer_than: 1h}}]\n", ""),
@@ -54,7 +53,6 @@ def test_what_is_not_there_yet_is_said_at_its_place_and_nothing_else(monkeypatch
     assert found == [
         (4, 20, "settings.allow[1]", "there is no remediation scale"),
         (4, 27, "settings.allow[2]", "there is no remediation terminate_sessions"),
-        (6, 3, "settings.storm", "the key storm is not known"),
         (40, 5, "rules.api-down.gather", "the key gather is not known"),
         (47, 9, "rules.api-down.steps[1].scale", "the key scale is not known"),
         (53, 14, "rules.too-many-sessions.steps[0].terminate_sessions", "the key terminate_sessions is not known"),

@@ -34,7 +34,7 @@ def heald(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["test", *arguments])
 
 
-@pytest.mark.parametrize("file", ["rules.scenarios.yaml", "demo/rules.scenarios.yaml"])
+@pytest.mark.parametrize("file", ["rules.scenarios.yaml", "demo/supervised.scenarios.yaml"])
 def test_the_shipped_rules_do_what_their_scenarios_say(file: str) -> None:
     done = heald(str(CHECKOUT / file))
     assert done.exit_code == 0, done.output

@@ -72,7 +72,12 @@ def test_every_service_is_run_by_the_compose_project_under_its_own_name(setup: S
 def test_its_steps_need_nothing_but_restart_and_what_keeps_state_asks_first(setup: Setup) -> None:
     steps = [(rule.name, step) for rule in setup.rules for step in rule.steps]
     assert {step.remediation for _, step in steps} == {"restart"}
-    assert {name for name, step in steps if step.approval} == {"kafka-down", "postgres-down"}
+    assert {name for name, step in steps if step.approval} == {
+        "kafka-down",
+        "minio-down",
+        "postgres-down",
+        "redis-down",
+    }
 
 
 def test_every_rule_that_says_that_a_service_is_down_heals_it(setup: Setup) -> None:

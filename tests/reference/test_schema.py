@@ -19,7 +19,8 @@ from daemon.reference.schema import json_schema
 
 CHECKOUT = Path(__file__).parents[2]
 BAD = CHECKOUT / "tests" / "config" / "bad"
-SHIPPED = sorted({CHECKOUT / "rules.yaml", *CHECKOUT.glob("demo/**/*.yaml"), *CHECKOUT.glob("examples/**/*.yaml")})
+OTHERS = {*CHECKOUT.glob("demo/**/*.yaml"), *CHECKOUT.glob("examples/**/*.yaml")}
+SHIPPED = sorted({CHECKOUT / "rules.yaml", *(path for path in OTHERS if not path.match("*.scenarios.yaml"))})
 FOR_A_HOST = CHECKOUT / "systemd/host-rules.yaml"  # once installed its schema is elsewhere: tests/acceptance
 CAUGHT = [
     "a-truth-value-in-argv",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from daemon.errors import CheckError
+from daemon.errors import CheckError, SickError
 from daemon.logs import log
 from daemon.model.connection import Connection
 from daemon.protocols import CheckContext, ConnectionType
@@ -21,6 +21,7 @@ class _Entry:
 
     type: ConnectionType
     name: str
+    within: float  # seconds that its opening may take: the time-out of the run that began it
     opening: asyncio.Task[Any] | None = None
     users: int = 0
     is_dropped: bool = False  # nobody gets it any more; the last user closes it
@@ -47,23 +48,34 @@ class Connections:
         return Use(self, (kind, name), context)
 
     async def take(self, key: tuple[str, str | None], context: CheckContext) -> tuple[_Entry, Any]:
-        """The client, opened if nobody has yet. Who comes while it is being opened waits for the same opening."""
-        entry = self._entries.get(key)
-        if entry is None:
-            options = self._options(*key)
-            kind = self.types[key[0]]
-            entry = self._entries[key] = _Entry(type=kind, name=key[1] or key[0])
-            # In a task of its own: that one of those who wait loses patience is no reason to begin anew for the others.
-            entry.opening = asyncio.create_task(_open(kind, options, context), name=f"connection {entry.name}")
-            entry.opening.add_done_callback(lambda opening: self._opened(key, entry, opening))
-        opening = entry.opening
-        assert opening is not None  # noqa: S101  # no entry is kept without one
-        entry.users += 1
-        try:
-            return entry, await asyncio.shield(opening)
-        except BaseException:
-            self.leave(key, entry, is_broken=_has_failed(opening))
-            raise
+        """The client, opened if nobody has yet. Who comes while it is being opened waits for the same opening.
+
+        One that failed within less time than this use may take is tried once more: a hasty run must not make a patient
+        one hear of a time-out that was never its own.
+        """
+        while True:
+            entry, is_own = self._entry(key, context)
+            opening = entry.opening
+            assert opening is not None  # noqa: S101  # no entry is kept without one
+            entry.users += 1
+            try:
+                return entry, await asyncio.shield(opening)
+            except BaseException as error:
+                self.leave(key, entry, is_broken=_has_failed(opening))
+                is_hasty = not is_own and entry.within < context.timeout and isinstance(error, CheckError | SickError)
+                if not is_hasty:
+                    raise
+
+    def _entry(self, key: tuple[str, str | None], context: CheckContext) -> tuple[_Entry, bool]:
+        """The entry that is there or a new one, and whether it is new."""
+        if (entry := self._entries.get(key)) is not None:
+            return entry, False
+        options, kind = self._options(*key), self.types[key[0]]
+        entry = self._entries[key] = _Entry(type=kind, name=key[1] or key[0], within=context.timeout)
+        # In a task of its own: that one of those who wait loses patience is no reason to begin anew for the others.
+        entry.opening = asyncio.create_task(_open(kind, options, context), name=f"connection {entry.name}")
+        entry.opening.add_done_callback(lambda opening: self._opened(key, entry, opening))
+        return entry, True
 
     def _opened(self, key: tuple[str, str | None], entry: _Entry, opening: asyncio.Task[Any]) -> None:
         """Forget an opening that failed, whoever still waits for it: the next use must not hear an old error."""

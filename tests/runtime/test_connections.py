@@ -255,6 +255,20 @@ async def test_a_server_that_lets_nobody_in_makes_blind_at_the_time_out_of_who_a
     await connections.close()
 
 
+async def test_a_hasty_run_does_not_make_a_patient_one_hear_of_its_own_time_out(server: Server) -> None:
+    server.greeting.clear()
+    connections = to(server)
+    hasty = asyncio.create_task(ask(connections, timeout=0.05))
+    await until(lambda: server.came == 1)
+    patient = asyncio.create_task(ask(connections, timeout=10.0))
+    with pytest.raises(CheckError, match=r"within 0\.05s"):
+        await hasty
+    await until(lambda: server.came == 2)
+    server.greeting.set()
+    assert (await patient).name == "default"
+    await connections.close()
+
+
 async def test_an_error_that_leaves_the_block_costs_one_use_and_the_next_is_anew(server: Server) -> None:
     connections = to(server)
     first = await ask(connections)

@@ -193,7 +193,7 @@ class _Filling:
             self._reader.secrets_of(node).withhold_from_commands(node.value)
         text = self._resolve(node, path) if has_reference(node.value) else node.value
         # A reference in a list is a command's argument, and may be a password all the same.
-        if has_secret or (has_reference(node.value) and path.endswith("]")):
+        if id(node) not in self.failed and (has_secret or (has_reference(node.value) and path.endswith("]"))):
             self._reader.secrets_of(node).guarded.add(text)
         return SecretStr(text) if has_secret else text
 

@@ -111,3 +111,14 @@ def test_a_connection_whose_secret_changes_is_another_one(read: Load, monkeypatc
     monkeypatch.setenv("SHOP_PASSWORD", "other")
     after = read(WHOLE).connections
     assert [name for name in before if before[name] != after[name]] == ["shop_db"]
+
+
+def test_the_name_of_a_secret_that_is_not_there_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CACHE_PASSWORD", raising=False)
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        'version: 1\nconnections: {cache: {redis: {password: "${env:CACHE_PASSWORD}"}, optional: true}}\n'
+        "checks: {cache: {redis: {connection: cache}}}\n"
+    )
+    said = load(file).masks.text("${env:CACHE_PASSWORD}: it is not set")
+    assert said == "${env:CACHE_PASSWORD}: it is not set"

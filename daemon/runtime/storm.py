@@ -66,7 +66,12 @@ class Storm:
 
     def _look(self) -> None:
         steady, settings = self._clock.steady(), self._bindings.setup.settings.storm
-        if settings is None or steady - self._looked < _LOOK_AGAIN:
+        if settings is None:  # a reload switched it off
+            if self._newest is not None or self._left:
+                self._newest, self._left = None, set()
+                self._close()
+            return
+        if steady - self._looked < _LOOK_AGAIN:
             return
         self._looked = steady
         sick, counted = self._count()

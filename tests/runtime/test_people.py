@@ -272,6 +272,14 @@ def test_after_a_quiet_period_one_service_is_healed_at_a_time(tmp_path: Path) ->
     assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
 
 
+def test_a_storm_that_a_reload_switched_off_is_over(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(10))
+    world.at(15, **{f"s{n}": DOWN for n in range(6)})
+    world.edit(35, stormy(10).replace(", storm: {share: 40%, quiet: 1m}", "")).run(45)
+    assert len(world.story()) == 6
+    assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
+
+
 def test_a_storm_outlives_a_crash(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(10))
     world.at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)

@@ -5,7 +5,7 @@ from daemon.runtime.board import TrackKey
 
 RUNS = 20
 HIGH, LOW = 30.0, 25.0  # percent: above the first it flaps, until it is below the second (Icinga 2, flapping_threshold)
-_OLDEST, _STEP = 0.8, 0.02  # weight of the oldest of the twenty, and how much more each newer one counts (Icinga 2)
+_OLDEST, _WHOLE = 40, 10  # weights in fiftieths: 0.8 for the oldest, 0.02 more for each newer (Icinga 2); exact
 _MASK = (1 << RUNS) - 1
 
 
@@ -21,7 +21,7 @@ class _Ring:
     def percent(self) -> float:
         """The weighted share of changes, 0 to 100."""
         newest = RUNS - 1
-        return 100.0 / RUNS * sum(_OLDEST + _STEP * (newest - age) for age in range(RUNS) if self.bits >> age & 1)
+        return sum(_OLDEST + newest - age for age in range(RUNS) if self.bits >> age & 1) / _WHOLE
 
 
 class Flaps:

@@ -197,6 +197,7 @@ def test_a_file_that_cannot_be_used_ends_heald_and_systemd_does_not_insist(servi
 def test_one_that_stands_still_is_started_again_and_knows_what_it_knew(service: Host) -> None:
     rule = "stands-still"
     service.allow("s-other.service")
+    service.lab.systemctl("start", "s-other.service")
     with service.with_drop_in("quick", QUICK):
         service.start(healing(rule, "s-other.service", check=FAILS, limit="1/1h"))
         before = wait_until(lambda: (found := service.incident(rule)).get("hold") == "limit_rule" and found)
@@ -214,6 +215,9 @@ def test_one_that_stands_still_is_started_again_and_knows_what_it_knew(service: 
 def test_an_attempt_that_heald_was_killed_in_is_lost_and_its_limit_still_counts(service: Host) -> None:
     rule = "killed"
     service.allow("s-hangs.service")
+    service.lab.systemctl("start", "--no-block", "s-hangs.service")
+    service.lab.systemctl("kill", "--signal=KILL", "s-hangs.service")  # failed, not stopped: a person's to leave alone
+    wait_until(lambda: service.property("ActiveState", "s-hangs.service") == "failed")
     with service.with_drop_in("quick", QUICK):
         service.start(healing(rule, "s-hangs.service", check=FAILS, limit="1/1h", timeout="3s"))
         wait_until(lambda: service.property("ActiveState", "s-hangs.service") == "activating")
@@ -452,6 +456,7 @@ def test_a_second_install_upgrades_and_keeps_what_was_edited_and_the_last_one_le
     rule = "kept"
     edited = healing(rule, "s-third.service", check=FAILS, limit="1/1h")
     service.allow("s-third.service")
+    service.lab.systemctl("start", "s-third.service")
     service.start(edited)
     known = wait_until(lambda: (found := service.incident(rule)).get("hold") == "limit_rule" and found)
 

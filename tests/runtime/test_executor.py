@@ -9,6 +9,7 @@ import pytest
 
 from daemon.model.incident import HoldReason as H
 from daemon.model.remediation import AttemptState as A
+from daemon.model.remediation import Plan
 from daemon.model.remediation import Verification as V
 from daemon.model.rule import Limit
 from daemon.plugin import CheckError, Outcome, Reading, RemediationError, ServiceState, ServiceStatus
@@ -515,20 +516,20 @@ def test_an_attempt_on_paper_records_what_it_would_have_done(tmp_path: Path) -> 
     in_a_shop(tmp_path, story, OBSERVED)
 
 
-class Plan:
+class Said:
     """What a remediation may do where it is asked for its plan."""
 
     @staticmethod
-    async def hangs(*_: object) -> str:
+    async def hangs(*_: object) -> Plan:
         await pass_time(1000)
-        return "never"
+        return Plan(summary="never")
 
     @staticmethod
-    async def is_blind(*_: object) -> str:
+    async def is_blind(*_: object) -> Plan:
         raise CheckError("nobody to ask")
 
     @staticmethod
-    async def has_a_bug(*_: object) -> str:
+    async def has_a_bug(*_: object) -> Plan:
         raise KeyError("gone")
 
     @staticmethod
@@ -536,18 +537,18 @@ class Plan:
         return None
 
     @staticmethod
-    async def says_much(*_: object) -> str:
-        return "say\n" + "x" * 10_000
+    async def says_much(*_: object) -> Plan:
+        return Plan(summary="say\n" + "x" * 10_000)
 
 
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        (Plan.hangs, "its plan is not known: it did not say within 10s"),
-        (Plan.is_blind, "its plan is not known: nobody to ask"),
-        (Plan.has_a_bug, "its plan is not known: bug in remediation restart: KeyError: 'gone'"),
-        (Plan.says_nothing, "its plan is not known: bug in remediation restart: its plan is NoneType, not a sentence"),
-        (Plan.says_much, f"say {'x' * 496}…"),
+        (Said.hangs, "its plan is not known: it did not say within 10s"),
+        (Said.is_blind, "its plan is not known: nobody to ask"),
+        (Said.has_a_bug, "its plan is not known: bug in remediation restart: KeyError: 'gone'"),
+        (Said.says_nothing, "its plan is not known: bug in remediation restart: its plan is NoneType, not a sentence"),
+        (Said.says_much, f"say {'x' * 496}…"),
     ],
 )
 def test_a_plan_that_cannot_be_told_costs_nothing_but_itself(

@@ -7,9 +7,10 @@ import pytest
 
 from daemon.engine.guards import GUARDS
 from daemon.model.explanation import Explanation, PlanEntry, WouldReport
-from daemon.model.incident import Hold, HoldReason, IncidentState
+from daemon.model.incident import HoldReason, IncidentState
 from daemon.model.remediation import Verification
 from daemon.model.rule import Limit, Verdict
+from daemon.runtime.situation import Found
 from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end
 
 __all__ = ["worlds_end"]  # a fixture of every test here
@@ -105,12 +106,10 @@ def test_a_manager_that_cannot_be_asked_stands_behind_the_guards(tmp_path: Path)
 def test_a_manager_that_is_busy_is_a_guard_that_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path).run(5)
 
-    async def busy(*_: object) -> Hold:
-        return Hold(
-            reason=HoldReason.RESOURCE_BUSY, sentence="its own manager is acting on it: command says it is starting"
-        )
+    async def busy(*_: object) -> Found:
+        return Found(busy="command says it is starting")
 
-    monkeypatch.setattr(world.simulation.assembly.executor, "ask_manager", busy)
+    monkeypatch.setattr(world.simulation.assembly.executor, "ask_around", busy)
     assert explain(world).answer.endswith(
         "if it fired, restart of command:api@node would be held by resource_busy: its own manager is acting on it: "
         "command says it is starting"

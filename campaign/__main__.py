@@ -9,13 +9,14 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -55,18 +56,29 @@ def _way() -> list[str] | None:
 
 
 def run(settings: Settings, rounds: Sequence[Round], lanes: int, folder: Path) -> list[Lane]:
-    """Deal the rounds to the lanes, and let them all live."""
+    """Let the lanes live through the rounds: each takes the next one that nobody has."""
     interrupted = threading.Event()
     streets = [Street(folder / f"lane-{number}", settings, interrupted) for number in range(lanes)]
+    left = list(reversed(rounds))
 
-    def live(number: int) -> Lane:
-        with streets[number] as street:
-            street.live(list(rounds[number::lanes]))
-        return streets[number].seen
+    def deal() -> Iterator[Round]:
+        while left:
+            try:
+                taken = left.pop()
+            except IndexError:  # another lane was faster
+                return
+            if len(left) % 100 == 0:
+                print(f"campaign: {len(left)} rounds are left", file=sys.stderr, flush=True)
+            yield taken
+
+    def live(street: Street) -> Lane:
+        with street:
+            street.live(deal())
+        return street.seen
 
     with ThreadPoolExecutor(lanes) as pool:
         try:
-            return list(pool.map(live, range(lanes)))
+            return list(pool.map(live, streets))
         except BaseException:
             interrupted.set()
             raise
@@ -92,6 +104,7 @@ def main(given: Sequence[str]) -> int:
     seed = random.randrange(10**6) if asked.seed is None else asked.seed
     print(f"campaign: {asked.rounds} rounds, seed {seed}, {asked.lanes} lanes", flush=True)
     settings = Settings(stop_for=asked.stop_for, faketime=FAKETIME, forgets=asked.forget)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="campaign-"))
     began = time.monotonic()
     rounds = [replace(it, kind=asked.only or it.kind) for it in plan(asked.rounds, seed)]
@@ -99,6 +112,7 @@ def main(given: Sequence[str]) -> int:
         lanes = run(settings, rounds, asked.lanes, folder)
     except (Interrupted, KeyboardInterrupt):
         print("campaign: ended by hand", file=sys.stderr)
+        shutil.rmtree(folder)
         return 130
     verdict = judge(lanes, least_in_flight=asked.in_flight)
     print(told(lanes))

@@ -1,12 +1,14 @@
 """A real `heald` that dies as it passes a named point: kill -9 by its own hand, or in the midst of a write.
 
-Run as `python child.py SETTINGS ARGUMENTS...`: SETTINGS is JSON (`point`, `nth`, `tear`, `migrations`, `forgets`), the
-rest is heald's command line. The daemon's code knows nothing of this: its functions are wrapped before it starts.
+Run as `python child.py SETTINGS`, in JSON: `point`, `nth`, `tear`, `migrations`, `forgets`, and heald's command line as
+`arguments`. The daemon's code knows nothing of this: its functions are wrapped before it starts. `python child.py serve
+RULES` has the imports done once, and forks daemons (`serve`).
 
 A write is torn by the kernel: a limit on the size of files is set just before the commit, so that the write that goes
 beyond it is cut off there, and SIGXFSZ ends the process before the rest.
 """
 
+import ctypes
 import functools
 import json
 import os
@@ -15,11 +17,14 @@ import signal
 import sqlite3
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import daemon.app  # noqa: F401  # a command imports it late; a forked daemon finds it here
 from daemon.cli import main
+from daemon.config.load import load
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.executor import Executor
@@ -28,11 +33,17 @@ from daemon.store.sqlite import Database
 from daemon.store.store import Store
 from daemon.store.writer import Writer
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 FRAME = 4096 + 24  # bytes of a page in SQLite's write-ahead log
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """A campaign that is killed leaves no daemon behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
 
 
 class Point:
@@ -173,8 +184,7 @@ def forgets() -> None:
     Database.attempts_counting = lambda *_, **__: []
 
 
-def run() -> None:
-    settings = json.loads(sys.argv.pop(1))
+def run(settings: dict[str, Any]) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     point = Point(settings["point"], settings["nth"], settings["tear"])
@@ -182,8 +192,49 @@ def run() -> None:
     migrates(point, Path(settings["migrations"]))
     if settings["forgets"]:
         forgets()
-    main(prog_name="heald")
+    main(settings["arguments"], prog_name="heald")
+
+
+def fork_off(settings: dict[str, Any]) -> int:
+    """Fork a daemon, which dies with this process; returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        die_with_parent()
+        log = os.open(settings["log"], os.O_WRONLY | os.O_APPEND)
+        for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
+            os.dup2(file, number)
+        run(settings)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:  # noqa: BLE001  # it is said, and nothing of this process may go on as its parent
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def serve() -> None:
+    """Fork one daemon after the other, as standard input asks: says its pid, and when it has died how.
+
+    What is dead stays a zombie until the next one is asked for, so that its pid means nobody else until then.
+    """
+    load(Path(sys.argv[2]))  # with all that takes most of a start: its imports
+    for line in sys.stdin:
+        pid = fork_off(json.loads(line))
+        print(pid, flush=True)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        print("ended", flush=True)
+        if sys.stdin.readline() != "reap\n":
+            return
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
-    run()
+    die_with_parent()
+    if sys.argv[1] == "serve":
+        serve()
+    else:
+        run(json.loads(sys.argv[1]))

@@ -1,20 +1,18 @@
 """One state directory, two services that count, and one daemon after the other on it."""
 
-import json
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from campaign.plan import Round
+from campaign.started import Forked, Nursery, started
 from campaign.verdict import BUDGET, SERVICE_LIMIT, WINDOW, Effect, Lane
 from daemon.store.opening import FILE, MIGRATIONS, scripts
 
@@ -87,7 +85,8 @@ class Street:
         self._folder = folder
         self._state, self._rules, self._count, self._log = (folder / it for it in ("state", "rules.yaml", "did", "log"))
         self._migrations, self._clock = folder / "migrations", folder / "clock"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
+        self._nursery: Nursery | None = None
         self._up_since: float | None = None
         self._mark = 0  # where this life begins in the log
         self._text = ""
@@ -119,10 +118,12 @@ class Street:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        if self._nursery is not None:
+            self._nursery.close()
         shutil.copytree(self._state, self._folder / "state.left", ignore=shutil.ignore_patterns("*.sock", "ballast"))
         subprocess.run(["umount", "--lazy", self._state], check=True)
 
-    def live(self, rounds: list[Round]) -> None:
+    def live(self, rounds: Iterable[Round]) -> None:
         """Let one daemon after the other live and die."""
         self._start()  # the first one only makes what all others find
         self._process_ended(self._process_of().terminate)
@@ -138,7 +139,15 @@ class Street:
 
     # ---- a life -------------------------------------------------------------------------------------------------
 
-    def _start(self, point: str = "", it: Round | None = None, *, ready: bool = True, clock: int | None = None) -> None:
+    def _start(
+        self,
+        point: str = "",
+        it: Round | None = None,
+        *,
+        ready: bool = True,
+        anew: bool = False,
+        clock: int | None = None,
+    ) -> None:
         self._mark = self._log.stat().st_size
         settings = {
             "point": point,
@@ -146,23 +155,26 @@ class Street:
             "tear": it.share if it else 0.0,
             "migrations": str(self._migrations),
             "forgets": self._settings.forgets,
+            "log": str(self._log),
+            "arguments": f"run --config {self._rules} --state-dir {self._state} --listen 127.0.0.1:0".split(),
         }
-        command = [sys.executable, Path(__file__).with_name("child.py"), json.dumps(settings), "run"]
-        command += ["--config", self._rules, "--state-dir", self._state, "--listen", "127.0.0.1:0"]
-        env = dict(os.environ)
         if clock is not None:
             self._set_clock(clock)
-            env |= {"LD_PRELOAD": str(self._settings.faketime), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
+            env = {"LD_PRELOAD": str(self._settings.faketime), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
             env |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+            self._process = started(settings, env)
+        elif anew:
+            self._process = started(settings, {})
+        else:
+            self._nursery = self._nursery or Nursery(self._rules)
+            self._process = self._nursery.fork(settings)
         if ready and self._wait(lambda: self._said("started")):
             self._up_since = time.monotonic()
 
     def _set_clock(self, offset: int) -> None:
         self._clock.write_text(f"{offset:+d}")
 
-    def _process_of(self) -> "subprocess.Popen[bytes]":
+    def _process_of(self) -> "subprocess.Popen[bytes] | Forked":
         assert self._process is not None
         return self._process
 
@@ -270,8 +282,8 @@ class Street:
         self._kill(it, came=came)
 
     def _any_moment(self, it: Round) -> None:
-        self._start(ready=False)
-        self._pass(it.share * 2.0)
+        self._start(ready=False, anew=True)
+        self._pass(it.share * 3.0)
         self._kill(it)
 
     def _migrates(self, it: Round) -> None:

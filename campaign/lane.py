@@ -282,8 +282,11 @@ class Street:
         self._kill(it, came=came)
 
     def _any_moment(self, it: Round) -> None:
+        end = time.monotonic() + it.share * 3.0
         self._start(ready=False, anew=True)
-        self._pass(it.share * 3.0)
+        if self._wait(lambda: self._said("started"), within=end - time.monotonic()):
+            self._up_since = time.monotonic()
+        self._pass(end - time.monotonic())
         self._kill(it)
 
     def _migrates(self, it: Round) -> None:
@@ -303,6 +306,11 @@ class Street:
 
     _reload_swap = _reload
 
+    def _fold(self) -> None:
+        """Put SQLite's log into its file: as it is, it has room for many writes that a full disk does not stop."""
+        with closing(sqlite3.connect(self._state / FILE)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _fill(self) -> None:
         """Leave not a byte on the disk."""
         with (self._state / "ballast").open("wb", buffering=0) as ballast:
@@ -314,6 +322,7 @@ class Street:
                     continue
 
     def _full_in_effect(self, it: Round) -> None:
+        self._fold()
         self._start()
         came = self._next_effect()
         self._is_down()
@@ -323,12 +332,15 @@ class Street:
         self._kill(it, came=came)
 
     def _full_at_start(self, it: Round) -> None:
+        self._fold()
         self._fill()
         self._start(ready=False)
         came = self._wait(lambda: self._said("started")) and self._wait(lambda: self._said("store_unavailable"))
         self._pass(it.share)
         (self._state / "ballast").unlink()
-        came = came and self._wait(lambda: self._said("store_writable")) and self._next_effect()
+        came = came and self._wait(lambda: self._said("store_writable"))
+        self._up_since = time.monotonic()
+        came = came and self._next_effect()
         self._pass(it.share * TAKES * 0.8)
         self._kill(it, came=came)
 

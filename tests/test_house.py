@@ -45,7 +45,8 @@ def trees(*folders: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 OURS = sources(*PACKAGES)
-ALL = sources(*PACKAGES, "tests", *(folder for folder in ("bench", "demo") if any((CHECKOUT / folder).glob("*.py"))))
+WITH_SCRIPTS = [folder for folder in ("bench", "campaign", "demo") if any((CHECKOUT / folder).glob("*.py"))]
+ALL = sources(*PACKAGES, "tests", *WITH_SCRIPTS)
 
 
 def none(found: Iterable[str]) -> None:

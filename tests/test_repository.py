@@ -23,6 +23,7 @@ TARGETS = (
     "test",
     "check",
     "bench",
+    "campaign",
     "format",
     "reference",
     "lock",

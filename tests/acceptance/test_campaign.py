@@ -1,0 +1,109 @@
+"""The crash campaign, in short; what its judge says of counts that are wrong; and that it finds a broken memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from campaign.__main__ import missing
+from campaign.plan import KINDS, plan
+from campaign.verdict import BUDGET, SERVICE_LIMIT, WINDOW, Effect, Lane, judge, most_in_a_window
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def can_crash() -> None:
+    lacks = missing()
+    if lacks is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the campaign needs {lacks}")
+        pytest.skip(f"the campaign needs {lacks}")
+
+
+def campaign(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "campaign", *arguments]
+    env = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("can_crash")
+def test_no_window_holds_more_than_the_limit_however_heald_dies(tmp_path: Path) -> None:
+    # Of so few kills, one of each kind, fewer have an attempt in flight than of many.
+    short = ("--lanes", "5", "--stop-for", "2", "--in-flight", "0.4")
+    done = campaign(tmp_path, "--rounds", str(len(KINDS)), "--seed", "1", *short)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"campaign: {len(KINDS)} kills" in done.stdout
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("can_crash")
+def test_a_daemon_that_forgets_over_a_crash_is_found(tmp_path: Path) -> None:
+    done = campaign(tmp_path, "--forget", "--only", "effect", "--rounds", "5", "--seed", "1", "--lanes", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f" within {WINDOW:g} s" in done.stderr
+
+
+# ---- the plan and the judge -----------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_plans_the_same_rounds_and_every_kind_comes() -> None:
+    assert plan(500, 7) == plan(500, 7) != plan(500, 8)
+    assert {it.kind for it in plan(len(KINDS), 7)} == set(KINDS)
+    assert len(plan(3, 7)) == 3
+
+
+def test_a_window_ends_before_the_moment_that_is_its_length_later() -> None:
+    assert most_in_a_window([]) == 0
+    assert most_in_a_window([0.0, 1.0, WINDOW]) == 2
+    assert most_in_a_window([3.0, WINDOW - 0.01, 0.0]) == 3
+
+
+def effects(*at: float, service: str = "one", attempt: str | None = None) -> list[Effect]:
+    return [Effect(service=service, at=moment, attempt=attempt) for moment in at]
+
+
+def lane(*made: Effect, up: float = 1.0) -> Lane:
+    found = Lane(effects=list(made), up=up, recorded={"known"})
+    found.kills["effect"] = found.in_flight["effect"] = 1
+    return found
+
+
+def test_what_is_within_the_limits_is_right() -> None:
+    assert judge([lane(*effects(0.0, 1.0, 2.0), *effects(3.0, attempt="known", service="two"))]).wrong == ()
+
+
+def test_one_more_than_a_service_may_have_is_found() -> None:
+    (wrong,) = judge([lane(*effects(*range(SERVICE_LIMIT + 1)))]).wrong
+    assert wrong == f"lane 0: service one was restarted {SERVICE_LIMIT + 1} times within {WINDOW:g} s"
+
+
+def test_one_more_than_all_may_have_together_is_found() -> None:
+    both = [*effects(0.0, 1.0, 2.0), *effects(0.0, 1.0, 2.0, service="two")]
+    (wrong,) = judge([lane(*both)]).wrong
+    assert wrong == f"lane 0: {BUDGET + 1} restarts within {WINDOW:g} s, with a budget of {BUDGET}"
+
+
+def test_an_attempt_that_was_not_recorded_or_was_made_twice_is_found() -> None:
+    assert judge([lane(*effects(0.0, attempt="lost"))]).wrong == ("lane 0: attempt lost is not in the record",)
+    assert judge([lane(*effects(0.0, 1.0, attempt="known"))]).wrong == ("lane 0: attempt known was made 2 times",)
+
+
+def test_a_daemon_that_does_nothing_proves_nothing() -> None:
+    (wrong,) = judge([lane(*effects(0.0), up=10 * WINDOW)]).wrong
+    assert "a daemon that does nothing proves nothing" in wrong
+
+
+def test_kills_of_an_idle_daemon_prove_little() -> None:
+    idle = lane(*effects(0.0))
+    idle.kills["any_moment"] = 1
+    assert judge([idle]).wrong == ("only 1 of 2 kills with an attempt in flight",)
+
+
+def test_a_point_that_was_not_passed_is_said() -> None:
+    missed = lane(*effects(0.0))
+    missed.missed["reload"] = 1
+    assert judge([missed]).wrong == ("1 rounds of reload did not come to the point at which heald was to die",)

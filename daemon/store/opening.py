@@ -54,8 +54,8 @@ def connect(path: Path, migrations: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         for setting in (
+            "locking_mode = EXCLUSIVE",  # first: a log that was read without it has shared memory for good
             "auto_vacuum = INCREMENTAL",  # only heeded in a new file, before the first table
-            "locking_mode = EXCLUSIVE",
             "journal_mode = WAL",
             "synchronous = FULL",  # a commit that returned is on the disk
             "foreign_keys = ON",

@@ -233,6 +233,14 @@ async def test_nobody_else_can_open_the_file_while_heald_runs(tmp_path: Path) ->
     await store.close()
 
 
+async def test_there_is_no_shared_memory_beside_the_file_whichever_daemon_opens_it(tmp_path: Path) -> None:
+    for _ in range(2):  # the first one makes the file
+        store = await Store.open(tmp_path, HandClock())
+        await store.submit(incident())
+        assert not (tmp_path / "heald.db-shm").exists()
+        await store.close()
+
+
 async def test_a_file_that_was_moved_away_takes_no_claims_until_it_is_back(tmp_path: Path) -> None:
     store = await Store.open(tmp_path, HandClock(), retry_every=0.01)
     keeper = asyncio.ensure_future(store.keep())

@@ -63,7 +63,7 @@ def measured(folder: Path) -> tuple[list[float], list[float]]:
     effect = Effect(takes=100_000.0)  # what is decided counts here, not what comes of it
     world = Simulation(load(file, node="bench"), folder / "state", see=see, effect=lambda _: effect, start=START)
     store, watch = world.store, Stopwatch()
-    store._worker.call = watch.around(store._worker.call)  # type: ignore[method-assign]
+    store._worker.call = watch.around(store._worker.call)  # type: ignore[method-assign]  # to time it
     whole, of_store = [], []
     for number in range(SERVICES):
         world.at(2.0 * number + 1, lambda number=number: world.due(f"c{number}"))

@@ -122,6 +122,7 @@ class Simulation:
         self.setup = setup
         self.assembly.replace(setup)
         self.timetable.replace(setup.checks, self.assembly.pipeline.interval)
+        self._slow_looks[:] = [run for run in self._slow_looks if run.check in setup.checks]
 
     def _start(self, setup: Setup) -> None:
         missed = [it for it in sorted(self._events) if it[3] and it[0] + self._zero < self.clock.steady()]

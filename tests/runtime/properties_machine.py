@@ -159,7 +159,7 @@ class Host(Simulation):
                 take(run)
             self.witness.judging = None
 
-        pipeline.take = seen  # type: ignore[method-assign]
+        pipeline.take = seen  # type: ignore[method-assign]  # to watch it
 
     def _instant(self) -> None:
         self.witness.watches_clock(self.clock.wall_offset, self.now)
@@ -381,7 +381,10 @@ class Machine(RuleBasedStateMachine):
     @rule(down=st.sampled_from((0.0, 60.0)), off=st.sampled_from((0.0, 0.0, -7200.0, 3600.0)), then=whiles)
     def reboots(self, down: float, off: float, then: int) -> None:
         now = self.host.clock
-        restart = lambda: self.host.reboot(down, clock=off - now.wall_offset, synchronised=off == 0.0)  # noqa: E731
+
+        def restart() -> None:
+            self.host.reboot(down, clock=off - now.wall_offset, synchronised=off == 0.0)
+
         self.happened["rebooted"] += 1
         self.host.dies(restart, host=True)
         self.go(then)

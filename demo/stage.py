@@ -198,7 +198,8 @@ class Stage(ABC):
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
             try:
-                await asyncio.wait_for(child.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await child.wait()
             except TimeoutError:
                 child.kill()
                 await child.wait()

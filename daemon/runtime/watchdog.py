@@ -50,7 +50,8 @@ class Watchdog:
         """Whether the store's thread answers, be it with an error: a full disk is no reason to restart."""
         is_answered = True
         try:
-            await asyncio.wait_for(self._store.ping(), within)
+            async with asyncio.timeout(within):
+                await self._store.ping()
         except StoreError:
             pass  # an answer
         except TimeoutError:

@@ -108,7 +108,8 @@ def test_a_look_uses_what_asyncio_offers():
             async with asyncio.timeout(0.5):
                 await pass_time(10)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(slow(), 0.5)
+            async with asyncio.timeout(0.5):
+                await slow()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(quick(n)) for n in range(3)]
         assert [task.result() for task in tasks] == await asyncio.gather(*map(quick, range(3)))

@@ -125,6 +125,21 @@ async def test_it_is_not_told_while_the_stores_thread_is_silent_and_is_told_when
     ]
 
 
+async def test_it_ends_when_it_is_told_to_in_the_very_instant_in_which_the_store_answers(
+    heard: socket.socket, tmp_path: Path
+) -> None:
+    async with living(heard, tmp_path) as (life, _):
+        answer = asyncio.get_running_loop().create_future()
+        life.store.ping = lambda: answer  # type: ignore[method-assign]  # so that the instant can be chosen
+        watching = asyncio.create_task(life.watchdog.run())
+        await asyncio.sleep(0)
+        answer.set_result(0.0)
+        await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.wait([watching], timeout=PATIENCE)
+        assert watching.cancelled()
+
+
 async def test_a_store_that_answers_with_an_error_lives(heard: socket.socket, tmp_path: Path) -> None:
     async with living(heard, tmp_path) as (life, _):
         (tmp_path / "state" / "heald.db").rename(tmp_path / "away")

@@ -4,9 +4,8 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Never
+from typing import Never
 
 from daemon import __version__
 from daemon.api.control import ControlServer, ControlSocketError
@@ -23,6 +22,7 @@ from daemon.metrics import Metrics
 from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
+from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
@@ -180,11 +180,11 @@ class Daemon:
         remembers = await assembly.restore()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_standing(assembly.run()), name="assembly")
-                group.create_task(_standing(self._watch_store(assembly)), name="late store")
-                group.create_task(_standing(self._watchdog.run()), name="watchdog")
-                group.create_task(_standing(self._control.keep()), name="control socket")
-                group.create_task(_standing(self._take_reloads()), name="reloads")
+                group.create_task(standing(assembly.run()), name="assembly")
+                group.create_task(standing(self._watch_store(assembly)), name="late store")
+                group.create_task(standing(self._watchdog.run()), name="watchdog")
+                group.create_task(standing(self._control.keep()), name="control socket")
+                group.create_task(standing(self._take_reloads()), name="reloads")
                 group.create_task(self._wait_for_stop(), name="stop")
                 self._not_ready = None
                 self._notify.ready()
@@ -291,9 +291,3 @@ def _mode(setup: Setup) -> str:
 def _size(setup: Setup) -> str:
     counted = (("check", setup.checks), ("rule", setup.rules), ("service", setup.services))
     return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)
-
-
-async def _standing(work: Coroutine[Any, Any, Never]) -> None:
-    """A standing task may not return, even cleanly (law 11)."""
-    await work
-    raise RuntimeError("a standing task ended")

@@ -13,7 +13,7 @@ from daemon.config.schema import RuleKeys, SelectionKeys
 from daemon.config.wording import found
 from daemon.engine.condition import Condition, ConditionError, Scope, compile_condition
 from daemon.engine.syntax import parse
-from daemon.model.rule import Rule, Severity
+from daemon.model.rule import Rule, Severity, Step
 
 _WITHOUT_STEPS = {
     "limit": "there is nothing to limit",
@@ -57,7 +57,7 @@ class _Rule:
             RuleKeys, node, path, omit=["checks", "steps"], defaults=linking.defaults.get("rules")
         )
         names = self._names()
-        steps = link_steps(linking, node.entries.get("steps"), join(path, "steps"), names, self._checks, self._services)
+        steps = self._steps(names)
         self._refuse_idle(steps is not None and not steps)
         when, clear_when = self._conditions(read.wrong, names)
         keys = read.good
@@ -84,17 +84,24 @@ class _Rule:
             **{key: value for key, value in given.items() if value is not None},
         )
 
+    def _steps(self, names: Sequence[str]) -> tuple[Step, ...] | None:
+        node, path = self._node.entries.get("steps"), join(self._path, "steps")
+        return link_steps(
+            self._linking, node, path, names, self._checks, self._services, lambda it, at: self._compile(it, at, names)
+        )
+
     def _conditions(
         self, wrong: Collection[str], names: Sequence[str]
     ) -> tuple[Mapping[str, Condition], Mapping[str, Condition] | None]:
         entries = self._node.entries
-        when = self._compile("when", names) if "when" in entries and "when" not in wrong else {}
+        has_when = "when" in entries and "when" not in wrong
+        when = self._compile(entries["when"], join(self._path, "when"), names) if has_when else {}
         if "clear_when" not in entries or "clear_when" in wrong:
             return when, None
         if when and entries["clear_when"].text.split() == entries["when"].text.split():
             said = "clear_when is the same as when, so that the incident could never resolve; leave it out"
             self._linking.add(entries["clear_when"].place, join(self._path, "clear_when"), said)
-        return when, self._compile("clear_when", names)
+        return when, self._compile(entries["clear_when"], join(self._path, "clear_when"), names)
 
     def _names(self) -> Sequence[str]:
         """The checks that it judges, in the file's order; nothing if that is reported."""
@@ -151,9 +158,9 @@ class _Rule:
                 said = f"{key} has no effect on a rule without steps, as {why}; leave it out"
                 self._linking.add(self._node.entries[key].key, join(self._path, key), said)
 
-    def _compile(self, key: str, names: Sequence[str]) -> Mapping[str, Condition]:
+    def _compile(self, node: Node, path: str, names: Sequence[str]) -> Mapping[str, Condition]:
         """The condition for each check. If the samples of one that it names are unknown, only grammar counts."""
-        text, unclear = self._node.entries[key].text, self._checks.unclear
+        text, unclear = node.text, self._checks.unclear
         compiled: dict[str, Condition] = {}
         words = set(_WORD.findall(text))
         clear = [name for name in names if name not in unclear and not words & unclear]
@@ -167,7 +174,5 @@ class _Rule:
             if not clear:
                 parse(text)
         except ConditionError as error:
-            node = self._node.entries[key]
-            place = place_in(self._linking.reader.report, node, error.position)
-            self._linking.add(place, join(self._path, key), str(error))
+            self._linking.add(place_in(self._linking.reader.report, node, error.position), path, str(error))
         return compiled

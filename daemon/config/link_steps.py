@@ -1,7 +1,7 @@
 """A rule's `steps`: what is tried, one after the other, and whether it can be done at all."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from daemon.config.schema import StepKeys
 from daemon.config.secrets import has_reference
 from daemon.config.shapes import Shape, below, fields_of, is_secret
 from daemon.config.wording import found
+from daemon.engine.condition import Condition
 from daemon.errors import HealdError
 from daemon.model.rule import Step
 from daemon.model.service import Service
@@ -24,9 +25,18 @@ _MASK = "**********"
 
 
 def link_steps(
-    linking: Linking, node: Node | None, path: str, names: Sequence[str], checks: Checks, services: Services
+    linking: Linking,
+    node: Node | None,
+    path: str,
+    names: Sequence[str],
+    checks: Checks,
+    services: Services,
+    compiled: Callable[[Node, str], Mapping[str, Condition]],
 ) -> tuple[Step, ...] | None:
-    """Link the steps of a rule on the named checks; None if something is wrong with one, which is reported."""
+    """Link the steps of a rule on the named checks; None if something is wrong with one, which is reported.
+
+    `compiled` gives a condition for each of the checks, and reports what is wrong with it.
+    """
     if node is None:
         return ()
     if not isinstance(node.value, list) or not node.value:
@@ -35,7 +45,7 @@ def link_steps(
         return None
     steps: list[Step | None] = []
     for at, item in enumerate(node.items):
-        step = _step(linking, item, f"{path}[{at}]")
+        step = _step(linking, item, f"{path}[{at}]", compiled)
         steps.append(step)
         if step is not None:
             where = item.entries[step.remediation]
@@ -43,7 +53,9 @@ def link_steps(
     return None if None in steps else tuple(step for step in steps if step is not None)
 
 
-def _step(linking: Linking, node: Node, path: str) -> Step | None:
+def _step(
+    linking: Linking, node: Node, path: str, compiled: Callable[[Node, str], Mapping[str, Condition]]
+) -> Step | None:
     if not isinstance(node.value, dict):
         example = node.text if node.text in linking.types.remediations else "restart"
         said = f"found {found(node, is_secret=False)}; expected a mapping such as {example}: {{}}"
@@ -52,6 +64,7 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
     chosen = linking.plugin_key(node, path, "remediations", "remediation", StepKeys)
     others = [key for key in node.entries if key not in fields_of(StepKeys)]
     read = linking.reader.keys(StepKeys, node, path, omit=others, defaults=linking.defaults.get("steps"))
+    only_if = _only_if(linking, node, path, compiled) if "only_if" not in read.wrong else None
     if chosen is None:
         return None
     name, options_node = chosen
@@ -71,8 +84,24 @@ def _step(linking: Linking, node: Node, path: str) -> Step | None:
         timeout=keys.timeout,
         # What a remediation asks is waived by name only, at the step: no default does it for all.
         approval=keys.approval if keys.approval or "approval" in node.entries else None,
+        only_if=only_if,
         asks=kind.asks,
     )
+
+
+def _only_if(
+    linking: Linking, node: Node, path: str, compiled: Callable[[Node, str], Mapping[str, Condition]]
+) -> Mapping[str, Condition] | None:
+    written = node.entries.get("only_if")
+    if written is None:
+        return None
+    conditions = compiled(written, join(path, "only_if"))
+    if any(it.rings for it in conditions.values()):
+        said = (
+            "count_of is for when and clear_when, which are judged at every run; a step is asked only when its turn is"
+        )
+        linking.add(written.place, join(path, "only_if"), said)
+    return conditions
 
 
 def step_key(remediation: str, options: BaseModel, node: Node) -> str:

@@ -35,7 +35,7 @@ def lint(path: Path, *, node: str | None = None, types: Types | None = None) -> 
 
 def conditions_of(rule: Rule) -> Iterator[Condition]:
     """Every compiled condition of a rule."""
-    for compiled in (rule.when, rule.clear_when or {}):
+    for compiled in (rule.when, rule.clear_when or {}, *(step.only_if or {} for step in rule.steps)):
         yield from (it for it in compiled.values() if isinstance(it, Condition))
 
 

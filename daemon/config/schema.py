@@ -169,6 +169,9 @@ class StepKeys(OptionsModel):
     verify: Interval = Field(default=60.0, description="It must be clear so soon after settle.")
     timeout: Interval = Field(default=120.0, description="How long the effect may take.")
     approval: bool | None = Field(default=None, description="Whether a person must agree first.")
+    only_if: ConditionText | None = Field(
+        default=None, description="A condition that must hold as well; else this step is passed over."
+    )
 
 
 CheckDefaults = _only(CheckKeys, "every", "timeout", "retry_every", "vanish_after", "max_subjects", "labels")

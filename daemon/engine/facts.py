@@ -10,9 +10,21 @@ from daemon.model.incident import Hold
 from daemon.model.moment import Stamp
 from daemon.model.order import Scope
 from daemon.model.remediation import Attempt
-from daemon.model.rule import Limit, Rule, Step
+from daemon.model.rule import Limit, Rule, Step, Verdict
 from daemon.model.settings import Settings
 from daemon.model.track import Ladder
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether a step is for what is wrong now: what its `only_if` says, and its operands in words."""
+
+    verdict: Verdict = Verdict.BREACHED
+    because: str = ""
+
+
+FITS = Fit()
+"""Of a step without `only_if`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +35,7 @@ class Proposal:
     ladder: Ladder
     index: int  # of the step in the rule
     step: Step
+    fit: Fit = FITS
     resource: str  # of this step
     incident: str  # the proposing incident's id
     check: str

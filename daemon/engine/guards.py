@@ -23,9 +23,11 @@ GUARDS: tuple[tuple[HoldReason, Guard], ...] = (
     (HoldReason.SILENCED, people.silenced),
     (HoldReason.STOPPED_BY_OPERATOR, people.stopped_by_operator),
     (HoldReason.FLAPPING, state.flapping),
+    (HoldReason.WORSE, state.worse),
     (HoldReason.UPSTREAM, state.upstream),
     (HoldReason.STORM, state.storm),
     (HoldReason.MIN_HEALTHY, state.min_healthy),
+    (HoldReason.ONLY_IF, state.only_if),
     (HoldReason.RESOURCE_BUSY, state.resource_busy),
     (HoldReason.SETTLING, state.settling),
     (HoldReason.COOLDOWN, state.cooldown),
@@ -40,7 +42,7 @@ GUARDS: tuple[tuple[HoldReason, Guard], ...] = (
 """The one order of the guards (docs/judgement.md, guards)."""
 
 LIMITS = frozenset({HoldReason.LIMIT_RULE, HoldReason.LIMIT_RESOURCE, HoldReason.BUDGET})
-HANDED_OVER_AT_ONCE = LIMITS | {HoldReason.NOT_ALLOWED, HoldReason.APPROVAL}
+HANDED_OVER_AT_ONCE = LIMITS | {HoldReason.WORSE, HoldReason.NOT_ALLOWED, HoldReason.APPROVAL}
 """Holds that only people can end soon: they are told at once."""
 NOT_ESCALATED = frozenset(
     {HoldReason.MODE, HoldReason.PAUSED, HoldReason.MAINTENANCE, HoldReason.SILENCED, HoldReason.UPSTREAM}

@@ -7,7 +7,7 @@ from daemon.engine.facts import Facts, Proposal
 from daemon.engine.verification import Watch, is_before_verify
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.remediation import Attempt
-from daemon.model.rule import Limit
+from daemon.model.rule import Limit, Verdict
 from daemon.model.units import rough_duration
 
 
@@ -60,6 +60,27 @@ def self_test(_: Proposal, facts: Facts) -> Hold | None:
         return None
     sentence = f"it may be heald's own host or network that is broken: {facts.self_test_why}"
     return Hold(reason=HoldReason.SELF_TEST, sentence=sentence)
+
+
+def only_if(proposal: Proposal, _: Facts) -> Hold | None:
+    """No step that is left is for what is wrong now, or whether the next one is cannot be told."""
+    if proposal.fit.verdict is Verdict.BREACHED:
+        return None
+    name, because = proposal.step.remediation, proposal.fit.because
+    if proposal.fit.verdict is Verdict.CLEAR:
+        sentence = f"no step that is left is for this: the only_if of {name} does not hold: {because}"
+    else:
+        sentence = f"whether {name} is for this cannot be told, since its only_if is unknown: {because}"
+    return Hold(reason=HoldReason.ONLY_IF, sentence=sentence)
+
+
+def worse(proposal: Proposal, _: Facts) -> Hold | None:
+    """After the last attempt something else became sick."""
+    if not proposal.ladder.worse:
+        return None
+    quiet = rough_duration(proposal.rule.relapse)
+    ends = f"held until it stays closed for {quiet}, or `heald retry {proposal.incident}`"
+    return Hold(reason=HoldReason.WORSE, sentence=f"{proposal.ladder.worse}; {ends}")
 
 
 def flapping(proposal: Proposal, facts: Facts) -> Hold | None:

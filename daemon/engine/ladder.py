@@ -1,10 +1,12 @@
 """How a rule's steps are climbed: where it stands, what a try costs, when it is over, when it starts anew."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.engine.counting import age
+from daemon.engine.facts import Fit
 from daemon.model.moment import Stamp
-from daemon.model.rule import Rule, Step
+from daemon.model.rule import Rule, Step, Verdict
 from daemon.model.track import Ladder
 
 FLAPPING_LOOKS = 3  # second looks in a row that found it clear (docs/judgement.md, ladder)
@@ -43,6 +45,24 @@ def current(ladder: Ladder, rule: Rule) -> int | None:
     return None
 
 
+def chosen(ladder: Ladder, rule: Rule, fit: Callable[[Step], Fit]) -> tuple[int, Fit] | None:
+    """The step to propose, and whether it is for what is wrong now; None when the ladder is exhausted.
+
+    Steps whose `only_if` does not hold are passed over, and cost nothing. One whose `only_if` is unknown is not: what
+    comes after it may be harsher, and would be done on a guess. Where none is left, it is the last that was looked at.
+    """
+    first = current(ladder, rule)
+    if first is None:
+        return None
+    found = first, fit(rule.steps[first])
+    for index in range(first + 1, len(rule.steps)):
+        if found[1].verdict is not Verdict.CLEAR:
+            break
+        if spent(ladder, rule.steps, index) < rule.steps[index].tries:
+            found = index, fit(rule.steps[index])
+    return found
+
+
 def claimed(ladder: Ladder, rule: Rule, index: int, attempt: str, *, would: bool) -> Ladder:
     """The ladder once an attempt of a step was claimed: the try is spent, whatever comes of it."""
     key, nth = name_of(rule.steps, index)
@@ -62,11 +82,16 @@ def claimed(ladder: Ladder, rule: Rule, index: int, attempt: str, *, would: bool
 
 
 def given_up(ladder: Ladder, steps: tuple[Step, ...]) -> Ladder:
-    """The ladder after a permanent failure: the step is over."""
+    """The ladder after a permanent failure: the step it stands on is over."""
     index = place(ladder, steps)
     if not steps or name_of(steps, index) != (ladder.step, ladder.nth):
         return ladder
-    return replace(ladder, tries={**ladder.tries, _slot(ladder.step, ladder.nth): steps[index].tries})
+    return over(ladder, steps, index)
+
+
+def over(ladder: Ladder, steps: tuple[Step, ...], index: int) -> Ladder:
+    """The ladder with every try of a step spent."""
+    return replace(ladder, tries={**ladder.tries, _slot(*name_of(steps, index)): steps[index].tries})
 
 
 def found_clear(ladder: Ladder) -> Ladder:

@@ -59,6 +59,11 @@ HOLDS: Mapping[HoldReason, HoldText] = {
         "weighted share of Icinga: above 30 %).",
         "It stays closed for `relapse`, or `heald retry INCIDENT`; the share of changes falls below 25 %.",
     ),
+    HoldReason.WORSE: HoldText(
+        "After the last attempt something that was well became sick: a service that depends on what was acted on, or "
+        "another subject of the check.",
+        "It stays closed for `relapse`, or `heald retry INCIDENT`.",
+    ),
     HoldReason.UPSTREAM: HoldText(
         "A service that this one depends on is sick: the root is healed, not what hangs on it.",
         "The upstream service is well again, and this one had its time to follow.",
@@ -70,6 +75,10 @@ HOLDS: Mapping[HoldReason, HoldText] = {
     HoldReason.MIN_HEALTHY: HoldText(
         "Too few members of the service would stay healthy (`min_healthy`) if one were acted on.",
         "Enough of them are healthy again.",
+    ),
+    HoldReason.ONLY_IF: HoldText(
+        "No step that is left is for what is wrong now: the `only_if` of each says no. Or that of the next is unknown.",
+        "A run in which the `only_if` of a step with a try left holds.",
     ),
     HoldReason.RESOURCE_BUSY: HoldText(
         "Another rule's attempt on the resource is verified or about to begin, or its own manager is acting on it.",

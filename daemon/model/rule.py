@@ -58,6 +58,7 @@ class Step:
     verify: float = 60.0  # seconds after settle by which it must be clear
     timeout: float = 120.0  # seconds the effect may take
     approval: bool | None = None  # a person must agree first; None: if the plug-in asks
+    only_if: Mapping[str, Condition] | None = None  # by check: what must hold as well for this step to be for it
     asks: bool = False  # the plug-in itself asks for approval, unless the operator waives it by name
 
     @property

@@ -41,6 +41,7 @@ class Ladder:
     attempt: str | None = None  # the attempt under way, from its claim to the end of its verification
     clear_streak: int = 0  # second looks in a row that found it clear
     flapping: bool = False  # three of them: held until it has been closed for `relapse`
+    worse: str = ""  # what became sick after its newest attempt, in words: held as `flapping` is
     exhausted: bool = False  # every step was tried
     waiting_since: Stamp | None = None  # unverified: waits for the first known run
     floor: Stamp | None = None  # the settle's end behind which no window of its incidents reaches

@@ -95,10 +95,11 @@ class Approvals:
         ladder = self._board.ladders.get((approval.rule, approval.ladder))
         rule = self._bindings.rules.get(approval.rule)
         if ladder is not None and rule is not None:
-            index = ladders.current(ladder, rule)
-            if index is not None and rule.steps[index].key == approval.step:
-                key, nth = ladders.name_of(rule.steps, index)
-                self._board.put_ladder(ladders.given_up(replace(ladder, step=key, nth=nth), rule.steps))
+            first = ladders.current(ladder, rule)
+            left = range(first, len(rule.steps)) if first is not None else range(0)
+            index = next((it for it in left if rule.steps[it].key == approval.step), None)
+            if index is not None:
+                self._board.put_ladder(ladders.over(ladder, rule.steps, index))
         return approval
 
     def _decide(self, approval_id: str, state: ApprovalState, who: str, why: str) -> Approval:

@@ -1,9 +1,8 @@
 """All that runs between a configuration and a store, wired once: the same for the daemon and for virtual time."""
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Never
+from typing import Never
 
 from daemon.config.setup import Setup
 from daemon.engine.observations import Observations
@@ -36,6 +35,8 @@ from daemon.runtime.scheduler import Scheduler
 from daemon.runtime.situation import Situation
 from daemon.runtime.standing import Standings
 from daemon.runtime.storm import Storm
+from daemon.runtime.tasks import standing
+from daemon.runtime.worse import Worse
 from daemon.store.store import Store
 
 
@@ -86,6 +87,7 @@ class Assembly:
         health, holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
         situation = self._wire_people(health, flaps)
         holds.is_quiet = situation.is_quiet
+        self.worse = Worse(bindings, board=board, health=health, holds=holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
         self.healing = Healing(
             bindings,
@@ -95,6 +97,7 @@ class Assembly:
             situation=situation,
             approvals=self.approvals,
             orders=self.orders,
+            worse=self.worse,
             clock=clock,
         )
         self.pipeline = Pipeline(
@@ -108,6 +111,7 @@ class Assembly:
             situation=situation,
             flaps=flaps,
             aftercare=self.aftercare,
+            worse=self.worse,
             clock=clock,
             metrics=metrics,
         )
@@ -181,6 +185,7 @@ class Assembly:
             self.healing.forget_would(allowed=self.setup.settings.allow)
         self.pipeline.withdraw_missing()
         self.storm.resume()
+        self.worse.resume()
         self.aftercare.resume()
         self.runs.remembers = True
         self.runs.flush()
@@ -203,7 +208,7 @@ class Assembly:
         self.setup, self._bindings = setup, bindings
         self.connections.replace(setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)
-        for part in (self.orders, self.storm, self.approvals, self.pipeline, self.executor, self.janitor):
+        for part in (self.orders, self.storm, self.approvals, self.worse, self.pipeline, self.executor, self.janitor):
             part.replace(bindings)
         self.runs.replace(setup)
         self.scheduler.concurrency = setup.settings.concurrency
@@ -220,8 +225,8 @@ class Assembly:
         """The standing tasks; one that ends ends them all."""
         async with asyncio.TaskGroup() as group:
             for part in (self.scheduler, self.executor, self.janitor):
-                group.create_task(_standing(part.run()), name=type(part).__name__)
-            group.create_task(_standing(self.store.keep()), name="Store")
+                group.create_task(standing(part.run()), name=type(part).__name__)
+            group.create_task(standing(self.store.keep()), name="Store")
         raise RuntimeError("the standing tasks ended")
 
     async def stop(self) -> None:
@@ -292,9 +297,3 @@ class Assembly:
         if self.aftercare.timetable is not None:
             self.aftercare.timetable.due(incident.check)
         return f"the ladder of rule {key[0]} on {key[1]} starts anew"
-
-
-async def _standing(work: Coroutine[Any, Any, Never]) -> None:
-    """A standing task may not return, even cleanly (law 11)."""
-    await work
-    raise RuntimeError("a standing task ended")

@@ -1,11 +1,12 @@
 """A linked configuration as the pipeline needs it: by check, every rule that judges it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from daemon.config.setup import Setup
-from daemon.engine.condition import Condition
+from daemon.engine.condition import Condition, View
+from daemon.engine.facts import FITS, Fit
 from daemon.engine.lifecycle import Timing
 from daemon.engine.observations import Observations
 from daemon.errors import RemediationError
@@ -23,6 +24,28 @@ def compiled(rule: Rule, check: str) -> tuple[Condition, Condition | None]:
     if not isinstance(when, Condition) or not isinstance(clear_when, Condition | None):
         raise TypeError(f"rule {rule.name} was not compiled")
     return when, clear_when
+
+
+def conditions_of(rule: Rule, check: str) -> Iterator[Condition]:
+    """Every condition of a rule for one check: its own and those of its steps."""
+    yield from (it for it in compiled(rule, check) if it is not None)
+    for step in rule.steps:
+        if (only_if := only_if_of(step, check)) is not None:
+            yield only_if
+
+
+def only_if_of(step: Step, check: str) -> Condition | None:
+    """A step's own condition for one check."""
+    condition = step.only_if[check] if step.only_if else None
+    if not isinstance(condition, Condition | None):
+        raise TypeError(f"step {step.remediation} was not compiled")
+    return condition
+
+
+def fit_of(step: Step, view: View) -> Fit:
+    """Whether a step is for what a run found."""
+    condition = only_if_of(step, view.check)
+    return FITS if condition is None else Fit(condition.judge(view), condition.because(view))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,7 +100,7 @@ class Bindings:
         keep: dict[str, dict[str, float]] = {}
         unchanged: dict[str, set[str]] = {}
         pairs = ((rule, check) for rule in (*self.rules.values(), *copies) for check in rule.checks)
-        for condition in (it for rule, check in pairs for it in compiled(rule, check) if it is not None):
+        for condition in (it for rule, check in pairs for it in conditions_of(rule, check)):
             for (check, sample), seconds in condition.windows.items():
                 lengths = keep.setdefault(check, {})
                 lengths[sample] = max(seconds, lengths.get(sample, 0.0))

@@ -15,13 +15,24 @@ from daemon.runtime.approvals import Approvals
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.holds import Holds, key_of
+from daemon.runtime.worse import Worse
 
 
 class Claims:
     """Attempts as they are claimed."""
 
-    def __init__(self, bindings: Bindings, *, board: Board, holds: Holds, approvals: Approvals, clock: Clock) -> None:
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        board: Board,
+        holds: Holds,
+        approvals: Approvals,
+        worse: Worse,
+        clock: Clock,
+    ) -> None:
         self._bindings = bindings
+        self._worse = worse
         self._board = board
         self._holds = holds
         self._approvals = approvals
@@ -37,11 +48,15 @@ class Claims:
         board, key = self._board, key_of(proposal)
         joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
         attempt = self.draft(proposal, joined.values())
+        checks_joined = {check for check, _ in joined}
+        sick = () if proposal.would else self._worse.sick_around(attempt.rule, attempt.resource, checks_joined)
+        attempt = replace(attempt, sick=sick)
         checks = self._bindings.setup.checks
         every = max(checks[check].every for check, _ in joined)
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
         board.watches[attempt.id] = settling(watch, attempt.claimed.boottime) if proposal.would else watch
         board.put_attempt(attempt)
+        self._worse.watch(attempt)
         self._used = {it: given for it, given in self._used.items() if it in board.watches}
         if (approval := self._approvals.use(proposal)) is not None:
             self._used[attempt.id] = approval

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from daemon.engine import ladder as ladders
+from daemon.engine.condition import View
 from daemon.engine.counting import steady_of
+from daemon.engine.facts import FITS, Fit
 from daemon.engine.guards import Facts, Proposal, decide
 from daemon.errors import RemediationError
 from daemon.logs import log
@@ -15,13 +17,16 @@ from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
 from daemon.runtime.approvals import Approvals
-from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.bindings import Binding, Bindings, fit_of
 from daemon.runtime.board import Board, LadderKey, TrackKey
 from daemon.runtime.claims import Claims
 from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds, key_of
 from daemon.runtime.orders import Orders
 from daemon.runtime.situation import NOTHING, Found, Situation
+from daemon.runtime.worse import Worse
+
+_NO_LOOK = (None, None, None)
 
 
 class Healing:
@@ -37,13 +42,14 @@ class Healing:
         situation: Situation,
         approvals: Approvals,
         orders: Orders,
+        worse: Worse,
         clock: Clock,
     ) -> None:
         self._bindings = bindings
         self._board = board
         self._health = health
         self._holds = holds
-        self.claims = Claims(bindings, board=board, holds=holds, approvals=approvals, clock=clock)
+        self.claims = Claims(bindings, board=board, holds=holds, approvals=approvals, worse=worse, clock=clock)
         self.to_ask: dict[LadderKey, Proposal] = {}  # those for which people must be asked
         self._situation = situation
         self._orders = orders
@@ -51,7 +57,7 @@ class Healing:
         self._queue: dict[LadderKey, Proposal] = {}
         self._reserved: dict[tuple[str, bool], LadderKey] = {}  # resources (and: only would be) in their second look
         self._looking: set[LadderKey] = set()
-        self._looks: dict[TrackKey, tuple[Verdict, Run]] = {}
+        self._looks: dict[TrackKey, tuple[Verdict, Run, View | None]] = {}
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration: what was proposed under the old one is proposed anew from the next run."""
@@ -104,8 +110,8 @@ class Healing:
 
     # ---- proposals ----------------------------------------------------------------------------------------------
 
-    def breached(self, binding: Binding, track: Track, run: Run) -> None:
-        """A firing incident was breached once more: propose its ladder's current step."""
+    def breached(self, binding: Binding, track: Track, run: Run, view: View) -> None:
+        """A firing incident was breached once more: propose its ladder's current step, if that is for it."""
         rule = binding.rule
         resource = self._bindings.ladder_resource(binding, track.subject)
         if resource is None or track.incident is None:
@@ -116,25 +122,28 @@ class Healing:
             return
         if track.muted and not self._may_be_told(binding, track):
             return
-        index = ladders.current(ladder, rule)
-        if index is None:
+        found = ladders.chosen(ladder, rule, lambda step: fit_of(step, view))
+        if found is None:
             self._holds.exhaust(key, rule.steps[-1].remediation)
             return
+        index, fit = found
         try:
-            proposal = self.propose(binding, ladder, index, track, run)
+            proposal = self.propose(binding, ladder, index, track, run, fit)
         except RemediationError as error:
-            step = rule.steps[index]
-            self._give_up(step.remediation, replace(ladder, step=step.key, nth=0), rule, str(error))
+            self._give_up(ladder, rule, index, str(error))
             return
         waiting = self._queue.get(key)
         if waiting is None or proposal.firing_since < waiting.firing_since:
             self._queue[key] = proposal
 
-    def _give_up(self, step: str, ladder: Ladder, rule: Rule, why: str) -> None:
+    def _give_up(self, ladder: Ladder, rule: Rule, index: int, why: str) -> None:
+        step = rule.steps[index].remediation
         log.error("step_impossible", f"Rule {rule.name}: {step} cannot be done: {why}", rule=rule.name)
-        self._board.put_ladder(ladders.given_up(ladder, rule.steps))
+        self._board.put_ladder(ladders.over(ladder, rule.steps, index))
 
-    def propose(self, binding: Binding, ladder: Ladder, index: int, track: Track, run: Run) -> Proposal:
+    def propose(
+        self, binding: Binding, ladder: Ladder, index: int, track: Track, run: Run, fit: Fit = FITS
+    ) -> Proposal:
         """The proposal of a step; nothing is queued. Without an open incident: as if one opened now.
 
         Raises:
@@ -149,6 +158,7 @@ class Healing:
             ladder=ladder,
             index=index,
             step=step,
+            fit=fit,
             resource=resource,
             incident=incident.id if incident else "",
             check=track.check,
@@ -207,6 +217,7 @@ class Healing:
         incident = self._board.incidents.get(proposal.incident)
         if incident is None or incident.state is not IncidentState.FIRING or key in self._looking:
             return False
+        proposal = replace(proposal, ladder=self._board.ladders[key])  # another run of this instant may have stopped it
         hold, goes_on = decide(proposal, self.facts(proposal))
         if hold is not None:
             self._holds.put(proposal, hold, goes_on=goes_on)
@@ -222,10 +233,10 @@ class Healing:
         if hold.reason is HoldReason.APPROVAL and self._situation.approval(proposal) is None:
             self.to_ask[key_of(proposal)] = proposal
 
-    def looked(self, rule: str, run: Run, subject: str, verdict: Verdict) -> None:
-        """Note what a second look found."""
+    def looked(self, rule: str, run: Run, subject: str, verdict: Verdict, view: View | None = None) -> None:
+        """Note what a second look found, and what conditions see of it."""
         if self._looking:
-            self._looks[rule, run.check, subject] = (verdict, run)
+            self._looks[rule, run.check, subject] = (verdict, run, view)
 
     def after_look(self, proposal: Proposal, *, found: Found = NOTHING) -> Attempt | None:
         """Ask the guards again with what the second look found; claim the attempt if none holds."""
@@ -234,28 +245,16 @@ class Healing:
         place = (proposal.resource, proposal.would)
         if self._reserved.get(place) == key:
             del self._reserved[place]
-        verdict, run = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), (None, None))
+        verdict, run, view = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), _NO_LOOK)
         if not self._looking:
             self._looks.clear()
         ladder = self._board.ladders.get(key)
         if ladder is None or self._bindings.rules.get(proposal.rule.name) is not proposal.rule:
             return None  # a reload came between: judged anew from the next run
-        if ladders.current(ladder, proposal.rule) != proposal.index:
+        if ladders.current(ladder, proposal.rule) != ladders.current(proposal.ladder, proposal.rule):
             return None  # so did `heald retry`: another step's turn has come
-        if verdict is Verdict.BREACHED and run is not None:
-            incident = self._board.incidents.get(proposal.incident)
-            if incident is None or incident.state is not IncidentState.FIRING:
-                return None  # a run that ended while heald looked found it clear: judged anew from the next run
-            proposal = replace(proposal, ladder=ladder, run_began=run.began, run_ended=run.ended)
-            hold, goes_on = decide(proposal, self.facts(proposal, found=found))
-            if goes_on and found.hold is not None:
-                hold, goes_on = found.hold, False
-            if hold is not None and hold.reason is HoldReason.BLIND_NOW:
-                self._board.put_ladder(replace(ladder, clear_streak=0))
-            if hold is not None:
-                self._holds.put(proposal, hold)
-                self._ask_people(proposal, hold)
-            return self.claims.make(proposal) if goes_on else None
+        if verdict is Verdict.BREACHED and run is not None and view is not None:
+            return self._breached_still(replace(proposal, ladder=ladder), run, view, found)
         if verdict is Verdict.CLEAR:
             self._board.put_ladder(ladders.found_clear(ladder))
             sentence = "it was clear when heald looked again, just before acting"
@@ -265,3 +264,22 @@ class Healing:
             why = (run.error if run else None) or "the second look found no value"
             self._holds.put(proposal, Hold(reason=HoldReason.BLIND_NOW, sentence=f"heald could not look again: {why}"))
         return None
+
+    def _breached_still(self, proposal: Proposal, run: Run, view: View, found: Found) -> Attempt | None:
+        """The second look found it breached: the guards once more, and the claim."""
+        incident = self._board.incidents.get(proposal.incident)
+        if incident is None or incident.state is not IncidentState.FIRING:
+            return None  # a run that ended while heald looked found it clear: judged anew from the next run
+        chosen = ladders.chosen(proposal.ladder, proposal.rule, lambda step: fit_of(step, view))
+        if chosen is None or chosen[0] != proposal.index:
+            return None  # another step is for what it found: it is proposed by the next run
+        proposal = replace(proposal, fit=chosen[1], run_began=run.began, run_ended=run.ended)
+        hold, goes_on = decide(proposal, self.facts(proposal, found=found))
+        if goes_on and found.hold is not None:
+            hold, goes_on = found.hold, False
+        if hold is not None and hold.reason is HoldReason.BLIND_NOW:
+            self._board.put_ladder(replace(proposal.ladder, clear_streak=0))
+        if hold is not None:
+            self._holds.put(proposal, hold)
+            self._ask_people(proposal, hold)
+        return self.claims.make(proposal) if goes_on else None

@@ -134,11 +134,17 @@ class Holds:
         made = "would have been made, on paper," if ladder.would else "was made"
         sentence = f"every try of every step {made} and it is still not well"
         if not ladder.exhausted:
-            self._board.put_ladder(replace(ladder, exhausted=True, hold=HoldReason.EXHAUSTED))
-        found = [incident for incident in self._firing(key) if incident.hold is not HoldReason.EXHAUSTED]
+            self._board.put_ladder(replace(ladder, exhausted=True))
+        self.stop(key, remediation, Hold(reason=HoldReason.EXHAUSTED, sentence=sentence))
+
+    def stop(self, key: LadderKey, remediation: str, hold: Hold) -> None:
+        """The ladder is stopped without a proposal: the hold is in force on what fires, and people are told."""
+        ladder = self._board.ladders[key]
+        if self._firing(key) and ladder.hold is not hold.reason:
+            self._board.put_ladder(replace(ladder, hold=hold.reason))
+        found = [incident for incident in self._firing(key) if incident.hold is not hold.reason]
         if found:  # one hold, as of every other reason; people are told by `hand_over`, so not in the log
-            hold = Hold(reason=HoldReason.EXHAUSTED, sentence=sentence)
             self._note(*key, found[0].id, remediation, hold)
         for incident in found:
-            self._board.put_incident(replace(incident, hold=HoldReason.EXHAUSTED, hold_sentence=sentence))
-        self.hand_over(key, HoldReason.EXHAUSTED, sentence)
+            self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
+        self.hand_over(key, hold.reason, hold.sentence)

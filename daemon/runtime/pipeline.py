@@ -30,6 +30,7 @@ from daemon.runtime.look import CANCEL_GRACE
 from daemon.runtime.orders import Orders
 from daemon.runtime.situation import Situation
 from daemon.runtime.verifying import Verifying
+from daemon.runtime.worse import Worse
 
 _REMOVED = "the rule, the check or its subject was removed"
 _STALL = 0.25  # seconds past its timeout after which a run says more of heald than of its target
@@ -38,6 +39,8 @@ _NO_SUBJECTS: set[str] = set()
 _CLOSED = (IncidentState.RESOLVED, IncidentState.VANISHED, IncidentState.WITHDRAWN)
 Key = tuple[str, str]
 """rule and subject, within the run of one check"""
+Breach = tuple[Binding, Track, View]
+"""a track that is firing and breached, and what its conditions saw"""
 
 
 class Pipeline:
@@ -56,6 +59,7 @@ class Pipeline:
         situation: Situation,
         flaps: Flaps,
         aftercare: Aftercare,
+        worse: Worse,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -66,6 +70,7 @@ class Pipeline:
         self._health = health
         self._healing = healing
         self._aftercare = aftercare
+        self._worse = worse
         self._flaps = flaps
         self._incidents = Incidents(
             board,
@@ -132,16 +137,17 @@ class Pipeline:
         self._observations.record(run)
         self._health.saw(run)
         self._blindness.saw(run)
-        breached: list[tuple[Binding, Track]] = []
-        words: dict[Key, Verdict] = {}
+        breached: list[Breach] = []
+        said: dict[Key, Judged] = {}
         for binding in self._bindings.by_check[run.check]:
-            breached += self._judge(binding, run, words)
+            breached += self._judge(binding, run, said)
         if self._board.watches:
-            self._verifying.hear(run, words)
+            self._verifying.hear(run, said)
+        self._worse.hear(run, said)
         self._health.judged(check, run.ended)
         if not run.is_look:
-            for binding, track in breached:
-                self._healing.breached(binding, track, run)
+            for binding, track, view in breached:
+                self._healing.breached(binding, track, run, view)
 
     def _unless_stalled(self, run: Run, timeout: float) -> Run:
         """The run; blind if heald stood still meanwhile (SIGSTOP, no CPU): then it says nothing of its target."""
@@ -153,18 +159,20 @@ class Pipeline:
             return run  # it was slow to end, or heald to see it: it is blind all the same
         return replace(run, readings=(), error=f"heald itself stood still for {over:.1f}s during this run")
 
-    def _judge(self, binding: Binding, run: Run, words: dict[Key, Verdict]) -> list[tuple[Binding, Track]]:
+    def _judge(self, binding: Binding, run: Run, said: dict[Key, Judged]) -> list[Breach]:
         """Judge one rule over every subject of a run; returns the tracks that are firing and breached."""
         if self._is_well(binding, run):
             return []
-        breached: list[tuple[Binding, Track]] = []
+        breached: list[Breach] = []
         verdicts: set[Verdict | None] = set()
         tracked = self._board.subjects.get((binding.rule.name, run.check), _NO_SUBJECTS)
         for subject in subjects(binding, run, self._observations, tracked):
-            verdict, track = self._judge_subject(binding, run, subject, words)
+            judged, track = self._judge_subject(binding, run, subject, said)
+            verdict = judged.verdict if judged is not None else None
             verdicts.add(verdict)
-            if verdict is Verdict.BREACHED and track is not None and track.state is IncidentState.FIRING:
-                breached.append((binding, track))
+            is_firing = track is not None and track.state is IncidentState.FIRING
+            if judged is not None and track is not None and is_firing and verdict is Verdict.BREACHED:
+                breached.append((binding, track, judged.view))
         if self._circumstances.is_graced and verdicts == {Verdict.CLEAR}:
             self._circumstances.was_clear(binding.rule.name, run.check)
         return breached
@@ -189,9 +197,9 @@ class Pipeline:
         return True
 
     def _judge_subject(
-        self, binding: Binding, run: Run, subject: Subject, words: dict[Key, Verdict]
-    ) -> tuple[Verdict | None, Track | None]:
-        """The verdict, None if this run judges nothing, and the track after it, None if there is none."""
+        self, binding: Binding, run: Run, subject: Subject, said: dict[Key, Judged]
+    ) -> tuple[Judged | None, Track | None]:
+        """What the rule says, None if this run judges nothing, and the track after it, None if there is none."""
         rule, board = binding.rule, self._board
         track = board.tracks.get((rule.name, run.check, subject.name))
         resource = self._bindings.ladder_resource(binding, subject.name)
@@ -213,15 +221,14 @@ class Pipeline:
         )
         if not run.is_look:
             self._flaps.saw((rule.name, run.check, subject.name), judged.verdict)
-        if board.watches or run.is_look:
-            words[rule.name, subject.name] = judged.word
+        said[rule.name, subject.name] = judged
         if run.is_look:
-            self._healing.looked(rule.name, run, subject.name, judged.verdict)
+            self._healing.looked(rule.name, run, subject.name, judged.verdict, judged.view)
         if ladder is not None and ladder.waiting_since is not None and judged.verdict is not Verdict.UNKNOWN:
             self._aftercare.knows((ladder.rule, ladder.resource))
         if track is None and judged.verdict is not Verdict.BREACHED and not judged.memory:
-            return judged.verdict, None
-        return judged.verdict, self._advance(binding, run, subject, judged, track)
+            return judged, None
+        return judged, self._advance(binding, run, subject, judged, track)
 
     def _advance(
         self, binding: Binding, run: Run, subject: Subject, judged: Judged, track: Track | None

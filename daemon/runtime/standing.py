@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from daemon.engine import ladder as ladders
 from daemon.engine.condition import ABSENT, Condition, View
 from daemon.engine.counting import steady_of
+from daemon.engine.facts import FITS
 from daemon.engine.guards import Facts, Proposal
 from daemon.engine.observations import Observations
 from daemon.engine.proof import allowances, answers
@@ -19,7 +20,7 @@ from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
 from daemon.runtime.answers import Situation, answer, under_way
-from daemon.runtime.bindings import Binding, Bindings
+from daemon.runtime.bindings import Binding, Bindings, fit_of
 from daemon.runtime.board import Board, LadderKey
 from daemon.runtime.healing import Healing
 from daemon.runtime.judging import Subject, subjects, view_of
@@ -120,11 +121,13 @@ class Standings:
             return Outlook(impossible=self._why_no_ladder(place))
         goes_to_act = acts and settings.mode is not Mode.ACT
         ladder = self._ladder(binding, key, goes_to_act=goes_to_act)
-        index = ladders.current(ladder, binding.rule)
-        if index is None:
+        view = place.view
+        found = ladders.chosen(ladder, binding.rule, lambda step: fit_of(step, view) if view is not None else FITS)
+        if found is None:
             return Outlook()
+        index, fit = found
         try:
-            proposal = self._healing.propose(binding, ladder, index, place.track, place.run)
+            proposal = self._healing.propose(binding, ladder, index, place.track, place.run, fit)
         except RemediationError as error:
             return Outlook(impossible=self._bindings.setup.masks.text(str(error)))
         if goes_to_act:

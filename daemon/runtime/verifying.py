@@ -9,7 +9,7 @@ from daemon.model.rule import Verdict
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
-from daemon.runtime.judging import Copies
+from daemon.runtime.judging import Copies, Judged
 
 
 class Verifying:
@@ -38,7 +38,7 @@ class Verifying:
                 return True
         return False
 
-    def hear(self, run: Run, words: Mapping[tuple[str, str], Verdict]) -> None:
+    def hear(self, run: Run, judged: Mapping[tuple[str, str], Judged]) -> None:
         """Tell each attempt under way what this run says of its incidents, by the attempt's own copy of the rule."""
         for watch in list(self._board.watches.values()):
             if watch.settled is None or run.began < watch.settled:
@@ -49,8 +49,8 @@ class Verifying:
                     continue
                 if self.is_settling(watch.rule.name, watch.attempt.ladder, run.began):
                     said[check, name] = Verdict.UNKNOWN
-                elif (watch.rule.name, name) in words and self._bindings.rules.get(watch.rule.name) is watch.rule:
-                    said[check, name] = words[watch.rule.name, name]
+                elif (watch.rule.name, name) in judged and self._bindings.rules.get(watch.rule.name) is watch.rule:
+                    said[check, name] = judged[watch.rule.name, name].word
                 else:
                     said[check, name] = self._copies.word(watch, run, name, self._observations)
             if said:

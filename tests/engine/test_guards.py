@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.engine import guards
+from daemon.engine.facts import Fit
 from daemon.engine.guards import GUARDS, Facts, Proposal, decide, holds, over_limit
 from daemon.engine.lifecycle import Timing
 from daemon.engine.verification import Watch, settling
@@ -15,7 +16,7 @@ from daemon.model.incident import HoldReason as H
 from daemon.model.moment import Stamp
 from daemon.model.order import Scope
 from daemon.model.remediation import Attempt, AttemptState
-from daemon.model.rule import Limit, Rule, Step
+from daemon.model.rule import Limit, Rule, Step, Verdict
 from daemon.model.settings import Mode, Settings
 from daemon.model.track import Ladder
 
@@ -87,9 +88,11 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
     H.SILENCED: ({}, {"silenced": Hold(reason=H.SILENCED, sentence="a silence by ann")}, "ann"),
     H.STOPPED_BY_OPERATOR: ({}, {"stopped_why": "systemd says inactive"}, "a person stopped it"),
     H.FLAPPING: ({"ladder": replace(PROPOSAL.ladder, flapping=True)}, {}, "heald retry INC-1"),
+    H.WORSE: ({"ladder": replace(PROPOSAL.ladder, worse="after restart web became sick")}, {}, "web became sick; held"),
     H.UPSTREAM: ({}, {"upstream_sick": {"api": "postgres, where db has up 0"}}, "api depends on postgres"),
     H.STORM: ({}, {"storm": Hold(reason=H.STORM, sentence="7 of 9 services are sick")}, "7 of 9"),
     H.MIN_HEALTHY: ({}, {"min_healthy_why": "1 of 3 members would stay healthy"}, "1 of 3"),
+    H.ONLY_IF: ({"fit": Fit(Verdict.CLEAR, "status = 500")}, {}, "no step that is left is for this: the only_if"),
     H.RESOURCE_BUSY: ({}, {"watches": {"svc:api@n": watch(settled=True)}}, "verified after restart by rule other-rule"),
     H.SETTLING: ({}, {"watches": {"svc:api@n": watch(settled=False)}}, "under way"),
     H.COOLDOWN: ({}, {"attempts": [made(40, rule="other")]}, "20s of cooldown left"),
@@ -114,8 +117,8 @@ def test_every_guard_is_tried_here() -> None:
 def test_the_order_is_the_one_of_the_page() -> None:
     page = (
         "shutting_down store_unavailable paused startup_grace clock_jumped stale_reading self_test maintenance "
-        "silenced stopped_by_operator flapping upstream storm min_healthy resource_busy settling cooldown limit_rule "
-        "limit_resource budget conflict mode not_allowed approval"
+        "silenced stopped_by_operator flapping worse upstream storm min_healthy only_if resource_busy settling "
+        "cooldown limit_rule limit_resource budget conflict mode not_allowed approval"
     )
     assert [str(reason) for reason, _ in GUARDS] == page.split()
 
@@ -241,5 +244,5 @@ def test_a_limit_of_none_says_that_it_never_acts() -> None:
 
 
 def test_people_are_told_at_once_of_what_only_they_can_end() -> None:
-    expected = {H.LIMIT_RULE, H.LIMIT_RESOURCE, H.BUDGET, H.NOT_ALLOWED, H.APPROVAL}
+    expected = {H.WORSE, H.LIMIT_RULE, H.LIMIT_RESOURCE, H.BUDGET, H.NOT_ALLOWED, H.APPROVAL}
     assert expected == guards.HANDED_OVER_AT_ONCE

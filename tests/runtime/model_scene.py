@@ -6,7 +6,7 @@ Times are whole seconds since the world's start.
 from dataclasses import dataclass, field
 
 # What a check sees: B breached with `up` 0 · P breached with `up` 1 · C clear · M neither `when` nor `clear_when` holds
-# (clear where there is no `clear_when`) · N the sample is missing · U the run is blind.
+# (clear where there is no `clear_when`) · X breached without `up` · N the sample is missing · U the run is blind.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Step:
     verify: int = 30
     timeout: int = 20
     approval: bool = False
+    is_for_down: bool = False  # only_if: up == 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ LETTERS: dict[str, dict[str, float]] = {
     "C": {"up": 1, "v": 2},
     "M": {"up": 1, "v": 1},
     "N": {"up": 1},
+    "X": {"v": 0},
 }
 Entry = tuple[int, str, str, str, str | None, str | None]  # time, rule, check, state, hold, handed over
 
@@ -111,14 +112,15 @@ def random_step(chance: random.Random) -> Step:
         verify=chance.choice([10, 20, 30, 40]),
         timeout=chance.choice([5, 20]),
         approval=chance.random() < 0.05,
+        is_for_down=chance.random() < 0.15,
     )
 
 
 def random_readings(chance: random.Random, lasts: int, *, flickers: bool) -> list[tuple[int, str, str]]:
     found, at = [], 0
     while at < lasts:
-        letter = chance.choice("BBBBBBCM" if flickers else "BBBBCCCPMNU")
-        look = chance.choice("BBCCMU") if flickers else letter if chance.random() < 0.8 else chance.choice("BCUPM")
+        letter = chance.choice("BBBBBBCM" if flickers else "BBBBCCCPMNUX")
+        look = chance.choice("BBCCMU") if flickers else letter if chance.random() < 0.8 else chance.choice("BCUPMX")
         found.append((at, letter, look))
         at += chance.choice([5, 10, 10] if flickers else [5, 10, 10, 20, 50, 100])
     return found
@@ -192,11 +194,12 @@ def condition(text: str, name: str) -> rule.Condition:
     return CONDITIONS[text, name]
 
 
-def step_of(it: Step) -> rule.Step:
+def step_of(it: Step, checks: Sequence[str]) -> rule.Step:
     return rule.Step(
         remediation=it.name, options=it.service, key=f"{it.name} {it.service}", tries=it.tries,
         cooldown=(float(it.cooldown[0]), float(it.cooldown[1])), settle=float(it.settle), verify=float(it.verify),
         timeout=float(it.timeout), approval=it.approval,
+        only_if={name: condition("up == 0", name) for name in checks} if it.is_for_down else None,
     )  # fmt: skip
 
 
@@ -206,7 +209,7 @@ def rule_of(it: Rule, order: int) -> rule.Rule:
         for_seconds={name: float(it.for_) for name in it.checks},
         clear_when={name: condition("v != 1", name) for name in it.checks} if it.has_clear_when else None,
         clear_for=float(it.clear_for), severity=rule.Severity(f"P{it.severity}"),
-        steps=tuple(step_of(step) for step in it.steps), limit=limits(it.limit), relapse=float(it.relapse),
+        steps=tuple(step_of(step, it.checks) for step in it.steps), limit=limits(it.limit), relapse=float(it.relapse),
         escalate_after=float(it.escalate_after),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from tests.runtime.model_scene import Reality, Rule, Step
 INTERVALS = 3  # "not more than three `every` apart"
 JUMP, JUMP_HOLD, BOOT_GRACE = 30, 60, 300
 RUNS, FLAPS, FLAPS_NO_MORE = 20, 30, 25  # known verdicts that count, and percent of weighted changes among them
-AT_ONCE = ("not_allowed", "limit_rule", "limit_resource", "budget", "approval")
+AT_ONCE = ("worse", "not_allowed", "limit_rule", "limit_resource", "budget", "approval")
 NOT_COUNTED = ("mode", "paused", "upstream")  # holds whose time does not count towards `escalate_after`
 
 
@@ -43,6 +43,7 @@ class Ladder:
     tries: dict = field(default_factory=dict)  # spent, by step's name
     streak: int = 0
     flapping: bool = False
+    worse: bool = False
     exhausted: bool = False
     closed: int | None = None
     attempt: "Attempt | None" = None  # under way: up to the end of its verification
@@ -71,6 +72,7 @@ class Attempt:
     released: int | None = None
     void: bool = False
     permanent: bool = False
+    sick: tuple[str, ...] = ()  # services that depend on the resource and were sick at the claim
     seen: dict[str, tuple[int, str]] = field(default_factory=dict)
     heard: int = 0
     clear_for: int = 0
@@ -97,6 +99,7 @@ class Model:
         self.not_clear_yet = {(rule.name, name) for rule in self.config.rules for name in rule.checks}
         self.next = {check.name: self.now for check in self.config.checks}
         self.intervals = {check.name: check.every for check in self.config.checks}
+        self.letters, self.chosen = {}, {}  # by check what its newest run saw; by ladder the step that was weighed
         self.looks, self.ends, self.moved, self.jumped_at = [], [], 0, None
         self.grace_until = max(self.now + self.config.startup_grace, self.booted + BOOT_GRACE)
         for track in self.tracks.values():
@@ -299,7 +302,7 @@ class Model:
 
     def take(self, check, *, is_look=False):
         """One run; returns what it proposes."""
-        letter = self.reality.see(check.name, is_look, self.now)
+        letter = self.letters[check.name] = self.reality.see(check.name, is_look, self.now)
         if letter != "U":
             self.up[check.name] = 0 if letter == "B" else 1
         proposed = []
@@ -323,6 +326,7 @@ class Model:
             if is_verified and check.name in attempt.joined:
                 is_deaf = self.is_settling(attempt.ladder)
                 self.verify(attempt, check, "U" if is_deaf else self.verdict(attempt.rule, letter))
+        self.see_worse(check, letter)
         is_sick = self.is_sick(check.service)
         if self.was_sick.get(check.service) and not is_sick:
             self.well[check.service] = self.now
@@ -343,7 +347,7 @@ class Model:
 
     @staticmethod
     def verdict(rule, letter):
-        letter = {"P": "B", "N": "U"}.get(letter, letter)
+        letter = {"P": "B", "X": "B", "N": "U"}.get(letter, letter)
         return "C" if letter == "M" and not rule.has_clear_when else letter
 
     def is_settling(self, key):
@@ -362,10 +366,29 @@ class Model:
             if track.anew < max(rule.for_, self.root_settle(check)):
                 return False
             track.muted = False
-        if self.position(rule, ladder) is None:
+        if not self.left(rule, ladder):
             self.exhaust(self.key(rule, check))
             return False
         return True
+
+    def see_worse(self, check, letter):
+        """Whether a service that depends on what was acted on is sick since, by this run."""
+        newest = {it.ladder: it for it in self.attempts if not it.would}
+        for key, attempt in newest.items():
+            ladder, ended = self.ladders.get(key, Ladder()), attempt.end_for_limits()
+            if not ladder.tries or ladder.worse or attempt.state == "running":
+                continue
+            settled = ended + attempt.step.settle
+            until = max(settled + attempt.step.verify, attempt.released if attempt.released is not None else 10**9)
+            depends = attempt.resource in self.upstream(check) and check.service not in attempt.sick
+            pressing = [
+                it for it in self.rules_of(check) if it.severity <= 1 and not self.is_settling(self.key(it, check))
+            ]
+            is_sick = letter == "B" or any(self.verdict(it, letter) == "B" for it in pressing)
+            touched = any(not it.would and it.released is None and it.resource == check.service for it in self.attempts)
+            if settled <= self.now <= until and depends and is_sick and not touched:
+                ladder.worse = True
+                self.stop(key, "worse")
 
     # ---- lifecycle (3) ----------------------------------------------------------------------------------------
 
@@ -453,22 +476,28 @@ class Model:
         names = [(step.name, step.service) for step in rule.steps]
         return [(*name, names[:index].count(name)) for index, name in enumerate(names)]
 
-    def position(self, rule, ladder):
-        """The current step and its place; None: none is left."""
+    def left(self, rule, ladder):
+        """The steps that are left, and their places."""
         places = self.places(rule)
         start = places.index(ladder.place) if ladder.place in places else 0
-        for place, step in list(zip(places, rule.steps, strict=True))[start:]:
-            if not ladder.exhausted and ladder.tries.get(place, 0) < step.tries:
-                return step, place
-        return None
+        steps = list(zip(rule.steps, places, strict=True))[start:]
+        return [it for it in steps if not ladder.exhausted and ladder.tries.get(it[1], 0) < it[0].tries]
+
+    def position(self, rule, ladder, letter):
+        """The step for what a run saw, its place, and whether it is for that; the last one where none is."""
+        found = [
+            (*it, not it[0].is_for_down or {"X": None, "B": True}.get(letter, False)) for it in self.left(rule, ladder)
+        ]
+        return next((it for it in found if it[2] is not False), found[-1])
 
     def weigh(self, rule, check):
         """The guards, before the second look."""
         if self.track(rule, check).state != "firing":
             return False
-        step, _ = self.position(rule, self.ladder(rule, check))
-        if not self.passes(rule, check, step):
+        step, place, fits = self.position(rule, self.ladder(rule, check), self.letters[check.name])
+        if not self.passes(rule, check, step, fits):
             return False
+        self.chosen[self.key(rule, check)] = place
         self.reserved.setdefault((self.resource(step, check), self.is_would(step)), self.key(rule, check))
         return True
 
@@ -479,7 +508,7 @@ class Model:
                 self.take(other, is_look=True)
         letter = "U" if self.is_settling(key) else self.reality.see(check.name, True, self.now)
         self.take(check, is_look=True)
-        step, place = self.position(rule, ladder)
+        step, place, fits = self.position(rule, ladder, letter)
         self.reserved = {it: who for it, who in self.reserved.items() if who != key}
         if letter in "UN":
             ladder.streak = 0
@@ -488,15 +517,15 @@ class Model:
             ladder.streak += 1
             ladder.flapping = ladder.flapping or ladder.streak >= 3
             self.hold(rule, check, "clear_now")
-        elif self.passes(rule, check, step):
+        elif self.chosen[key] == place and self.passes(rule, check, step, fits):
             self.claim(rule, check, step, place)
 
     def is_would(self, step):
         return not self.config.is_act or step.name not in self.config.allow
 
-    def passes(self, rule, check, step):
+    def passes(self, rule, check, step, fits):
         """Whether no guard holds, or none but those that leave a would-be attempt."""
-        reasons = list(self.guards(rule, check, step))
+        reasons = list(self.guards(rule, check, step, fits))
         if reasons:
             self.hold(rule, check, reasons[0])
         return not set(reasons) - {"mode", "not_allowed"}
@@ -512,6 +541,8 @@ class Model:
         self.attempts.append(attempt)
         ladder.place, ladder.tries[place], ladder.attempt, ladder.streak = place, tries + 1, attempt, 0
         ladder.hold, ladder.held, ladder.held_at = None, 0, None
+        dependants = [it for it, needed in self.config.depends_on.items() if attempt.resource in needed]
+        attempt.sick = tuple(it for it in dependants if self.is_sick(it))
         if would:
             attempt.state, attempt.ended = "would", self.now
             self.settle(attempt)
@@ -582,12 +613,12 @@ class Model:
             ladder.tries[ladder.place] = rule.steps[self.places(rule).index(ladder.place)].tries
         if verification == "unverified" and attempt.joined:
             ladder.waits = self.now
-        elif rule and verification != "effective" and ladder.closed is None and self.position(rule, ladder) is None:
+        elif rule and verification != "effective" and ladder.closed is None and not self.left(rule, ladder):
             self.exhaust(attempt.ladder)
 
     # ---- guards (5), counting (6) -------------------------------------------------------------------------------
 
-    def guards(self, rule, check, step):
+    def guards(self, rule, check, step, fits):
         """Every guard that holds, in their order."""
         would, resource, ladder = self.is_would(step), self.resource(step, check), self.ladder(rule, check)
         counted = [it for it in self.attempts if not it.void and (would or not it.would)]
@@ -600,7 +631,9 @@ class Model:
         yield from ["startup_grace"] * (self.has_grace and self.now < self.grace_until)
         yield from ["clock_jumped"] * (self.jumped_at is not None and self.now < self.jumped_at + JUMP_HOLD)
         yield from ["flapping"] * (ladder.flapping or (rule.name, check.name) in self.flaps)
+        yield from ["worse"] * ladder.worse
         yield from ["upstream"] * self.is_upstream_sick(check)
+        yield from ["only_if"] * (fits is not True)
         yield from ["resource_busy"] * bool(is_reserved or (busy and not is_settling))
         yield from ["settling"] * is_settling
         yield from ["cooldown"] * any(it.released is not None and self.now < it.released + it.cooldown for it in mine)
@@ -638,10 +671,14 @@ class Model:
                 track.handed = reason
 
     def exhaust(self, key):
-        self.ladders[key].exhausted, self.ladders[key].hold = True, "exhausted"
+        self.ladders[key].exhausted = True
+        self.stop(key, "exhausted")
+
+    def stop(self, key, reason):
+        """Nothing is done on a ladder any more, and people are told."""
         for track in self.firing(key):
-            track.hold = "exhausted"
-        self.hand_over(key, "exhausted")
+            self.ladders[key].hold = track.hold = reason
+        self.hand_over(key, reason)
 
     def unhold(self, key):
         ladder = self.ladders.get(key, Ladder())

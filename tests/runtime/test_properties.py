@@ -24,7 +24,7 @@ from tests.runtime.properties_witness import Broken
 EXAMPLES = int(os.environ.get("HEALD_EXAMPLES", "60"))
 SEED = int(os.environ.get("HEALD_SEED", "0"))
 PARTS = 2  # tests that share them, so that they run in parallel
-TO_FIND = 150  # examples within which what is broken must be found
+TO_FIND = 450  # examples within which what is broken must be found
 
 
 @pytest.fixture(autouse=True)
@@ -129,8 +129,8 @@ def _one_more(old: Any, attempts: Any, limit: Any, now: Any) -> Any:
     return old(attempts, replace(limit, count=limit.count + 1), now)
 
 
-def _breached(old: Any, self: Any, rule: str, found: Any, subject: str, verdict: Verdict) -> None:
-    old(self, rule, found, subject, Verdict.BREACHED)
+def _breached(old: Any, self: Any, rule: str, found: Any, subject: str, verdict: Verdict, view: Any = None) -> None:
+    old(self, rule, found, subject, Verdict.BREACHED, view)
 
 
 H = HoldReason

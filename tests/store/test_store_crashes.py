@@ -50,19 +50,22 @@ async def test_after_kills_at_random_moments_every_acknowledged_claim_is_there_w
 # ---- migrations -------------------------------------------------------------------------------------------------
 
 
+NEWER = len(list(MIGRATIONS.iterdir())) + 1
+
+
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
     """The migrations of a heald that is one ahead."""
     shutil.copytree(MIGRATIONS, tmp_path / "newer")
-    (tmp_path / "newer" / "0003_more.sql").write_text(
+    (tmp_path / "newer" / f"{NEWER:04}_more.sql").write_text(
         "ALTER TABLE facts ADD COLUMN note TEXT NOT NULL DEFAULT '';\n"
         "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"
-        "UPDATE incidents SET because = because || ' (seen by 3)';\n"
+        "UPDATE incidents SET because = because || ' (seen by the newer)';\n"
     )
     return tmp_path / "newer"
 
 
-async def written_by_schema_2(directory: Path) -> None:
+async def written_by_this_heald(directory: Path) -> None:
     store = await Store.open(directory, HandClock())
     await store.claim(attempt(), [incident()], lambda _: None)
     await store.close()
@@ -77,46 +80,46 @@ def schema(path: Path) -> tuple[int, str]:
 
 
 async def test_an_older_file_is_migrated_and_its_copy_kept(tmp_path: Path, newer: Path) -> None:
-    await written_by_schema_2(tmp_path / "state")
+    await written_by_this_heald(tmp_path / "state")
     store = await Store.open(tmp_path / "state", HandClock(), migrations=newer)
     assert store.is_writable
     assert await store.counting() == [attempt()]
     await store.close()
-    assert schema(tmp_path / "state/heald.db") == (3, "up is 0 (seen by 3)")
-    assert schema(tmp_path / "state/heald.db.before-3") == (2, "up is 0")
-    assert (tmp_path / "state/heald.db.before-3").stat().st_mode & 0o777 == 0o600
-    assert {path.name for path in (tmp_path / "state").iterdir()} == {"heald.db", "heald.db.before-3", "lock"}
+    assert schema(tmp_path / "state/heald.db") == (NEWER, "up is 0 (seen by the newer)")
+    assert schema(tmp_path / f"state/heald.db.before-{NEWER}") == (NEWER - 1, "up is 0")
+    assert (tmp_path / f"state/heald.db.before-{NEWER}").stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"heald.db", f"heald.db.before-{NEWER}", "lock"}
 
 
 async def test_a_migration_that_fails_changes_nothing_and_is_said(tmp_path: Path, newer: Path) -> None:
-    await written_by_schema_2(tmp_path / "state")
-    with (newer / "0003_more.sql").open("a") as script:
+    await written_by_this_heald(tmp_path / "state")
+    with (newer / f"{NEWER:04}_more.sql").open("a") as script:
         script.write("INSERT INTO nowhere VALUES (1);\n")
     store = await Store.open(tmp_path / "state", HandClock(), migrations=newer)
     assert "no such table: nowhere" in str(store.why)
     await store.close()
-    assert schema(tmp_path / "state/heald.db") == (2, "up is 0")
+    assert schema(tmp_path / "state/heald.db") == (NEWER - 1, "up is 0")
     store = await Store.open(tmp_path / "state", HandClock())
     assert await store.counting() == [attempt()]
     await store.close()
 
 
 async def test_without_a_copy_nothing_is_migrated(tmp_path: Path, newer: Path) -> None:
-    await written_by_schema_2(tmp_path / "state")
-    (tmp_path / "state/heald.db.before-3").mkdir()
+    await written_by_this_heald(tmp_path / "state")
+    (tmp_path / f"state/heald.db.before-{NEWER}").mkdir()
     store = await Store.open(tmp_path / "state", HandClock(), migrations=newer)
     assert "is not touched without a copy of it" in str(store.why)
     await store.close()
-    assert schema(tmp_path / "state/heald.db") == (2, "up is 0")
-    (tmp_path / "state/heald.db.before-3").rmdir()
+    assert schema(tmp_path / "state/heald.db") == (NEWER - 1, "up is 0")
+    (tmp_path / f"state/heald.db.before-{NEWER}").rmdir()
     store = await Store.open(tmp_path / "state", HandClock(), migrations=newer)
     assert store.is_writable
     await store.close()
 
 
 async def test_a_kill_in_the_middle_of_a_migration_leaves_the_file_as_it_was(tmp_path: Path, newer: Path) -> None:
-    await written_by_schema_2(tmp_path / "state")
-    script = newer / "0003_more.sql"
+    await written_by_this_heald(tmp_path / "state")
+    script = newer / f"{NEWER:04}_more.sql"
     whole = script.read_text()
     script.write_text(whole + "SELECT stuck();\nCREATE TABLE end (id INTEGER);\n".replace("end", '"end"'))
     with child("migrate", tmp_path / "state", newer) as daemon:
@@ -125,13 +128,13 @@ async def test_a_kill_in_the_middle_of_a_migration_leaves_the_file_as_it_was(tmp
     old = await Store.open(tmp_path / "state", HandClock())
     assert await old.counting() == [attempt()]
     await old.close()
-    assert schema(tmp_path / "state/heald.db") == (2, "up is 0")
+    assert schema(tmp_path / "state/heald.db") == (NEWER - 1, "up is 0")
     script.write_text(whole)
     store = await Store.open(tmp_path / "state", HandClock(), migrations=newer)
     assert store.is_writable
     await store.close()
-    assert schema(tmp_path / "state/heald.db") == (3, "up is 0 (seen by 3)")
-    assert schema(tmp_path / "state/heald.db.before-3") == (2, "up is 0")
+    assert schema(tmp_path / "state/heald.db") == (NEWER, "up is 0 (seen by the newer)")
+    assert schema(tmp_path / f"state/heald.db.before-{NEWER}") == (NEWER - 1, "up is 0")
 
 
 def test_the_migrations_are_numbered_without_a_gap() -> None:

@@ -46,6 +46,7 @@ SPECIAL = {
     "tries": st.dictionaries(TEXT, NUMBER, max_size=3),
     "samples": st.dictionaries(TEXT, st.floats(allow_nan=False) | TEXT | st.booleans(), max_size=4),
     "incidents": st.lists(TEXT, max_size=3, unique=True).map(tuple),
+    "sick": st.lists(TEXT, max_size=3).map(tuple),
     "memory": st.lists(VERDICTS, max_size=3).map(tuple),
 }
 NOT_KEPT = {"last": None, "last_at": 0.0, "missing_since": None}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checks._exchange import Answer
+from checks._http_message import Answer
 from checks._http_values import keys_of
 from daemon.plugin import Sample, SickError
 

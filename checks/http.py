@@ -3,8 +3,9 @@
 `up` is 0 with `error` refused, reset, closed, timeout, unreachable, name_not_found, tls, certificate, malformed,
 incomplete, redirects, status, body or json. We are blind, and the run is UNKNOWN, where there is no route from here,
 the resolver does not answer, we are out of descriptors or ports, or `ca_file` cannot be read. Each run makes new
-connections, one more for each redirect; the seconds of a stage are added up over them. Cookies are not kept, and the
-environment's proxy settings are not used.
+connections, one more for each redirect, unless `keep_alive` keeps them; the seconds of a stage are added up over them.
+A kept connection that the server closed before it answered is replaced, and the request sent again, POST apart, which
+has a new connection each time. Cookies are not kept, and the environment's proxy settings are not used.
 
 It needs no rights but to read `ca_file`. Passwords and tokens stay out of the file as references.
 """
@@ -16,12 +17,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, model_validator
 from yarl import URL
 
-from checks._exchange import MOST_REDIRECTS, Answer, Request, fetch
+from checks._exchange import OWN, fetch
 from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
+from checks._http_message import MOST_REDIRECTS, Answer, Request
 from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header
 from checks._net import NET_SAMPLES, Look, look_once
 from daemon.plugin import (
     CheckContext,
+    ConnectionOf,
     Dimension,
     Field,
     OptionsModel,
@@ -127,6 +130,14 @@ class Options(OptionsModel):
     follow_redirects: bool = Field(
         default=True, description=f"Whether to go where a redirect leads, at most {MOST_REDIRECTS} times."
     )
+    keep_alive: bool = Field(
+        default=False,
+        description="Whether the connection stays open for the next run: cheaper, and what a new connection would meet "
+        "is seen only when one is made. Its stages are then missing.",
+    )
+    connection: Annotated[str | None, ConnectionOf("http")] = Field(
+        default=None, description="Name of an http connection that says how many are kept; with keep_alive only."
+    )
     body_limit: Size = Field(
         default=2.0**20, ge=0, le=2.0**26, description="Bytes of the body that are read, at most 64MiB; 0B reads none."
     )
@@ -151,6 +162,10 @@ class Options(OptionsModel):
             raise ValueError("ca_file has no effect with verify_tls: false; leave one of them out")
         if self.ca_file and not self.follow_redirects and self.url.lower().startswith("http://"):
             raise ValueError("ca_file has no effect on a URL without https; leave it out")
+        if self.connection is not None and not self.keep_alive:
+            raise ValueError("connection has no effect without keep_alive: true; leave it out")
+        if self.keep_alive and self.method not in OWN:
+            raise ValueError(f"keep_alive is for {', '.join(sorted(OWN))}; leave it out")
         wants_body = self.expect_body or self.expect_regex or self.expect_json or self.json_samples
         if wants_body and (self.method == "HEAD" or self.body_limit == 0):
             raise ValueError("nothing can be expected of a body that is not read; use GET and a body_limit above 0B")
@@ -183,9 +198,16 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     """
 
     async def work(look: Look) -> None:
-        _judge(options, await fetch(_request(options), look), look)
+        kept = await _kept(options, context) if options.keep_alive else None
+        _judge(options, await fetch(_request(options), look, kept), look)
 
     return [await look_once(context, work)]
+
+
+async def _kept(options: Options, context: CheckContext) -> Any:
+    """The connections that stay open; held only for a moment, as a run's fault is none of theirs."""
+    async with context.connection("http", options.connection) as kept:
+        return kept
 
 
 def _judge(options: Options, answer: Answer, look: Look) -> None:

@@ -9,6 +9,8 @@ from local_servers import nginx, open_sockets, until
 
 from checks import http
 
+pytestmark = pytest.mark.usefixtures("either_speaker")
+
 SERVERS = """
 gzip on; gzip_types text/plain; gzip_min_length 1;
 server {

@@ -11,6 +11,7 @@ from local_servers import answering, open_sockets, refusing_port, reset, resetti
 
 from checks import http
 
+pytestmark = pytest.mark.usefixtures("either_speaker")
 OK = b"HTTP/1.1 200 OK\r\n"
 
 

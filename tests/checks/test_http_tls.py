@@ -19,6 +19,7 @@ from local_servers import Talk, answering, nginx, open_sockets, serving, silent,
 from checks import http
 from daemon.errors import CheckError
 
+pytestmark = pytest.mark.usefixtures("either_speaker")
 FINE = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
 

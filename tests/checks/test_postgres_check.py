@@ -283,8 +283,22 @@ async def test_what_is_no_postgresql_is_sick() -> None:
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server, to(f"postgresql://a:b@127.0.0.1:{server.sockets[0].getsockname()[1]}/x") as connections:
         found = await look(connections)
-    assert found["up"] == 0
-    assert found["error"] in ("protocol", "reset")
+    assert answer(found) == (0, "protocol")
+
+
+async def test_a_server_without_tls_is_sick_for_who_demands_it(lab: LabPostgres) -> None:
+    async with to(lab.dsn("heald", "p", more="?sslmode=require")) as connections:
+        found = await look(connections)
+    assert answer(found) == (0, "tls")
+    assert "does not offer TLS" in found["detail"]
+
+
+@pytest.mark.parametrize("more", ["sslmode=verify-full&sslrootcert=/no/ca", "sslcert=/no/cert&sslkey=/no/key"])
+async def test_a_file_of_certificates_that_cannot_be_used_makes_us_blind(lab: LabPostgres, more: str) -> None:
+    for dsn in (lab.dsn("heald", "p", more=f"?{more}"), f"{lab.dsn('heald')}&{more}"):
+        async with to(dsn) as connections:
+            with pytest.raises(CheckError, match=r"/no/.* cannot be used: No such file"):
+                await look(connections)
 
 
 def backends(lab: LabPostgres) -> list[int]:

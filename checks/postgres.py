@@ -102,6 +102,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     samples: dict[str, Sample] = {"up": 1.0, "error": "", "detail": ""}
     try:
         async with asyncio.timeout(own_time), context.connection("postgres", options.connection) as client:
+            await client.open()  # a session that was ended is opened anew, which is no part of the latency
             began = context.clock.steady()
             [row] = await client.fetch(_STATEMENT)
             samples["latency_seconds"] = context.clock.steady() - began

@@ -217,6 +217,8 @@ async def _translated(url: str, within: float) -> AsyncIterator[None]:
         if error.status == _CONNECTION_LOST:
             raise CheckError(_unreachable(url, error.__context__)) from error
         raise CheckError(f"the Docker engine at {url} refuses: {error.message}") from error
+    except aiohttp.ClientResponseError as error:  # no HTTP
+        raise CheckError(f"what answers at {url} is no Docker engine: {error.message.splitlines()[0]}") from error
     except aiohttp.ClientError as error:
         raise CheckError(_unreachable(url, error)) from error
     except (ValueError, LookupError, TypeError) as error:  # not JSON, or not in the API's shape

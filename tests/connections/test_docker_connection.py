@@ -103,7 +103,7 @@ async def answer_with(folder: Path, answer: bytes | None) -> asyncio.Server:
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", "is no Docker engine"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{]", "is no Docker engine"),
         (b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nno!", "refuses: no!"),
-        (b"220 mail.example ESMTP\r\n", "hung up"),
+        (b"220 mail.example ESMTP\r\n", "is no Docker engine"),
         (b"", "hung up"),
         (None, "did not answer within 1.8s"),
     ],

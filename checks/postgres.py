@@ -4,7 +4,7 @@ It asks for the sessions of the whole server over a connection that stays open a
 refused, reset, timeout, unreachable, name_not_found, tls, protocol (something else answers), too_many_clients,
 not_ready (it starts, stops or recovers), out_of_resources (disk or memory) or server_error. We are blind with a wrong
 user or password, no line for us in pg_hba.conf, a database that is not there, a missing right, where the connection's
-secret is missing, or where there is no way there from here.
+secret is missing or a file of certificates cannot be used, or where there is no way there from here.
 
 "too many clients" is said only to who connects. While heald's connection is open it has its place, so a server that
 turns others away is seen as `connections_percent >= 100%`, not as `up == 0`.
@@ -102,6 +102,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     samples: dict[str, Sample] = {"up": 1.0, "error": "", "detail": ""}
     try:
         async with asyncio.timeout(own_time), context.connection("postgres", options.connection) as client:
+            await client.open()  # a session that was ended is opened anew, which is no part of the latency
             began = context.clock.steady()
             [row] = await client.fetch(_STATEMENT)
             samples["latency_seconds"] = context.clock.steady() - began

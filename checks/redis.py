@@ -3,8 +3,9 @@
 It sends PING and INFO over a connection that stays open and is shared. `up` is 0 with `error` refused, reset, closed,
 timeout, unreachable, name_not_found, tls, protocol (something else answers), too_many_clients, loading (it reads its
 data), cannot_save (MISCONF: it refuses because it cannot write its snapshot) or busy (a script runs too long).
-We are blind with a wrong user or password, without the right to PING or INFO, where the connection's secret is missing,
-or where there is no way there from here.
+We are blind with a wrong user or password, without the right to PING or INFO, where it answers with any other error (a
+database that it does not have), where the connection's secret is missing or its ca_file cannot be used, or where there
+is no way there from here.
 
 "max number of clients reached" is said only to who connects. While heald's connection is open it has its place, so a
 server that turns others away is seen as `clients >= max_clients`, not as `up == 0`.
@@ -13,6 +14,7 @@ Rights: none without an ACL; with one, `+ping +info`, and no keys.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -76,12 +78,26 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
             began = context.clock.steady()
             await client.ask("PING")
             samples["latency_seconds"] = context.clock.steady() - began
-            samples |= _measured(await client.ask("INFO"))
+            samples |= _judged(await client.ask("INFO"), client.place)
     except TimeoutError:
         samples |= {"up": 0.0, "error": "timeout", "detail": f"no answer within {own_time:.3g}s"}
     except SickError as sick:
         samples |= {"up": 0.0, "error": sick.word, "detail": str(sick)}
     return [Reading(samples=samples)]
+
+
+def _judged(info: Any, place: str) -> dict[str, Sample]:
+    """The samples of an INFO. Raises SickError if it is none."""
+    try:
+        found = _measured(info)
+    except (LookupError, TypeError, ValueError) as error:
+        raise SickError(
+            "protocol", f"what answers at {place} is no Redis: its INFO cannot be read ({error})"
+        ) from error
+    odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
+    if odd is not None or not found:
+        raise SickError("protocol", f"what answers at {place} is no Redis: its INFO tells no {odd or 'number'}")
+    return found
 
 
 def _measured(info: Mapping[str, Any]) -> dict[str, Sample]:

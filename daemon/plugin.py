@@ -95,11 +95,19 @@ def _duration(value: Any) -> Any:
 
 
 def _size(value: Any) -> Any:
-    return parse_size(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return parse_size(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write {value}B or another size such as 512MiB")
+    return value
 
 
 def _percent(value: Any) -> Any:
-    return parse_percent(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return parse_percent(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write {value}% or another share such as 85%")
+    return value
 
 
 DURATION_PATTERN = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+"
@@ -115,13 +123,13 @@ Size = Annotated[
     BeforeValidator(_size),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"}),
 ]
-"""Bytes as float, written `2GiB` in the file."""
+"""Bytes as float, written `2GiB` in the file; a bare number is an error there."""
 Percent = Annotated[
     float,
     BeforeValidator(_percent),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"}),
 ]
-"""A share as 0-100, written `85%` in the file."""
+"""A share as 0-100, written `85%` in the file; a bare number is an error there."""
 
 
 def _argv(value: list[str]) -> list[str]:

@@ -43,7 +43,7 @@ def read_files(path: Path, text: str | None = None) -> Sequence[Document]:
 def _included(main: Document) -> Iterator[Path | None]:
     """The files of `include`; None for what was reported. Other types than text are reported with the other keys."""
     node = main.root.entries.get("include")
-    seen = {main.path.resolve()}
+    seen = {Path(os.path.realpath(main.path))}
     for place, item in enumerate(node.items if node else ()):
         if not isinstance(item.value, str) or not item.value or "${" in item.value:
             continue
@@ -52,7 +52,7 @@ def _included(main: Document) -> Iterator[Path | None]:
             main.report.add(item.place, f"include[{place}]", said)
             yield None
         for path in paths:
-            real = path.resolve()
+            real = Path(os.path.realpath(path))  # where resolve() raises of links that go in a circle
             if real not in seen:
                 seen.add(real)
                 yield path

@@ -48,9 +48,18 @@ def _numbers(error: OSError) -> list[int]:
     return [int(number) for number in _NUMBER.findall(str(error)) if int(number) in errno.errorcode]
 
 
-async def check_authorities(file: str) -> None:
+async def check_authorities(file: str, option: str = "ca_file") -> None:
     """Raise CheckError if this is no PEM file of authorities that can be read: that is no fault of a server."""
     try:
         await asyncio.to_thread(ssl.create_default_context, cafile=file)
     except OSError as error:  # ssl.SSLError is one
-        raise CheckError(f"the ca_file {file} cannot be used: {error.strerror or error}") from error
+        raise CheckError(f"the {option} {file} cannot be used: {error.strerror or error}") from error
+
+
+async def check_certificate(file: str, key: str, password: str) -> None:
+    """Raise CheckError if these are not heald's own certificate and its key, as `check_authorities`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        await asyncio.to_thread(context.load_cert_chain, file, key, lambda: password)
+    except OSError as error:
+        raise CheckError(f"the sslcert {file} with the sslkey {key} cannot be used: {error.strerror}") from error

@@ -150,7 +150,10 @@ class Systemd:
         return self._ends[path]
 
     def _hear(self, message: "Message") -> None:
-        if self._waiting and message.member == "JobRemoved" and message.interface == _MANAGER:
+        # The bus lets everybody send us a signal by our name; one for all who listen got here by `_ENDS`, as systemd's.
+        if message.destination or message.interface != _MANAGER:
+            return
+        if self._waiting and message.member == "JobRemoved":
             _, path, _, result = message.body
             self._ends[path] = result
             self._ended.set()

@@ -3,6 +3,8 @@
 Engines of other hosts are not offered: what is started, stopped and limited belongs to this node. Whoever may write to
 the socket is root on the host, so heald's user is put into the socket's group only where heald is to heal or watch
 containers. Several containers are asked about at once, eight at most (64 where it is about CPU and memory).
+An engine that is stopped, hangs or is not ours to use, and what is no engine, make blind what uses the connection.
+Where there are several engines, the limits of a container are counted by its name alone: name no two alike.
 """
 
 import asyncio
@@ -85,7 +87,10 @@ class Engine:
         """All containers, be they running or not, that have these labels (`KEY` or `KEY=VALUE`); in short."""
         async with self._asked():
             found = await self._client.containers.list(all=True, filters=json.dumps({"label": list(labels)}))
-            return [container._container for container in found]
+            infos = [container._container for container in found]
+            for info in infos:
+                _ = info["Id"], info["Names"], info["Labels"]  # what answers without them is no engine
+            return infos
 
     async def inspect(self, name: str) -> Info | None:
         """All that is known of one container; None if there is none."""
@@ -93,7 +98,7 @@ class Engine:
 
         async with self._asked():
             try:
-                return await self._client.containers.container(name).show()
+                return _shaped(await self._client.containers.container(name).show())
             except DockerError as error:
                 if error.status == 404:
                     return None
@@ -176,6 +181,14 @@ class Engine:
             yield
 
 
+def _shaped(info: Info) -> Info:
+    """A container that has what we read of every one. Raises LookupError, TypeError or ValueError."""
+    state = info["State"]
+    _ = info["Id"], info["Name"], state["Status"], state["Running"], state["OOMKilled"], state["Error"]
+    _ = int(state["ExitCode"]), int(info["RestartCount"]), datetime.fromisoformat(state["StartedAt"])
+    return info
+
+
 async def connect(options: Options, context: CheckContext) -> Engine:
     """An engine that has answered.
 
@@ -217,6 +230,8 @@ async def _translated(url: str, within: float) -> AsyncIterator[None]:
         if error.status == _CONNECTION_LOST:
             raise CheckError(_unreachable(url, error.__context__)) from error
         raise CheckError(f"the Docker engine at {url} refuses: {error.message}") from error
+    except aiohttp.ClientResponseError as error:  # no HTTP
+        raise CheckError(f"what answers at {url} is no Docker engine: {error.message.splitlines()[0]}") from error
     except aiohttp.ClientError as error:
         raise CheckError(_unreachable(url, error)) from error
     except (ValueError, LookupError, TypeError) as error:  # not JSON, or not in the API's shape

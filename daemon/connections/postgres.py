@@ -3,8 +3,8 @@
 Its server is at fault with refused, reset, timeout, unreachable, name_not_found or tls where it cannot be reached, with
 too_many_clients, not_ready (it starts, stops or recovers), out_of_resources (disk or memory) or server_error where it
 says so, and with protocol where something else answers. A unix socket that is not there is refused. We are blind with a
-wrong user or password, no line for us in pg_hba.conf, a database that is not there, a missing right, or no way there
-from here.
+wrong user or password, no line for us in pg_hba.conf, a database that is not there, a missing right, a file of
+certificates that cannot be used, or no way there from here.
 
 The session calls itself heald and keeps nothing on the server, so PgBouncer may stand between. A session that was ended
 is opened anew by the next statement; one that is silent costs a reading, and is opened anew then.
@@ -12,11 +12,11 @@ is opened anew by the next statement; one that is silent costs a reading, and is
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from pydantic import field_validator
 
-from daemon.connections._reaching import cause_of, not_reached
+from daemon.connections._reaching import cause_of, check_authorities, check_certificate, not_reached
 from daemon.plugin import CheckContext, CheckError, Field, OptionsModel, SecretStr, SickError
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ checks:
 """
 _OWN_SHARE = 0.9  # of the time-out: silence is told before whoever waits loses patience
 _LONGEST = 60.0  # seconds until a connection is open; every use has a shorter time-out of its own
-_HOW = "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=verify-full to have the server proven"
+_HOW = (
+    "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=verify-full to have the server proven; in a "
+    "password / is %2F, ? is %3F, # is %23 and @ is %40"
+)
 _SCHEMES = ("postgres", "postgresql")
+_DEMANDS_TLS = ("require", "verify-ca", "verify-full")
 
 
 class Options(OptionsModel):
@@ -50,6 +54,9 @@ class Options(OptionsModel):
         try:  # it is never repeated, as it may hold a password
             url = urlsplit(value.get_secret_value())
             is_good = url.scheme.partition("+")[0] in _SCHEMES and (url.port or 1) > 0
+            # A password that is not escaped ends the part before the @ early, and what follows would be told as a name.
+            is_good = is_good and not url.fragment and "@" not in url.path
+            parse_qsl(url.query, strict_parsing=True)
         except ValueError:
             is_good = False
         if not is_good:
@@ -93,6 +100,7 @@ class Client:
         import asyncpg  # only where a connection is used
 
         if self._session is None or self._session.is_closed():
+            await _check_files(self._dsn)
             try:
                 self._session = await asyncpg.connect(
                     self._dsn,
@@ -103,7 +111,7 @@ class Client:
             except ValueError as error:  # asyncpg's ClientConfigurationError is one
                 raise CheckError(f"the dsn cannot be used: {_without_password(str(error), self._dsn)}") from None
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-                raise _meaning(error, self.place) from error
+                raise _tls_refused(error, self._dsn, self.place) or _meaning(error, self.place) from error
         return self._session
 
     def end(self) -> None:
@@ -145,11 +153,39 @@ def _place(dsn: str) -> str:
     return f"database {url.path.lstrip('/')} at {host}" if url.path.strip("/") else host
 
 
+def _parameter(dsn: str, name: str) -> str:
+    """One of libpq's parameters after the ?; empty if it is not there."""
+    return parse_qs(urlsplit(dsn).query).get(name, [""])[-1]
+
+
+async def _check_files(dsn: str) -> None:
+    """Raise CheckError if a file that it names cannot be used: asyncpg's error would look like the server's own."""
+    for name in ("sslrootcert", "sslcrl"):
+        file = _parameter(dsn, name)
+        if file and _parameter(dsn, "sslmode") in _DEMANDS_TLS:  # they are not looked at otherwise
+            await check_authorities(file, name)
+    certificate, key = _parameter(dsn, "sslcert"), _parameter(dsn, "sslkey")
+    if certificate and key:
+        await check_certificate(certificate, key, _parameter(dsn, "sslpassword"))
+
+
 def _without_password(text: str, dsn: str) -> str:
     """What is wrong with a dsn, if it can be said without its password."""
-    written = urlsplit(dsn).password
-    is_told = bool(written) and any(it in text for it in (str(written), unquote(str(written))))
+    written = (urlsplit(dsn).password, *(_parameter(dsn, name) for name in ("password", "sslpassword")))
+    is_told = any(it in text for word in written if word for it in (word, unquote(word)))
     return _HOW if is_told else text[:300]
+
+
+def _tls_refused(error: Exception, dsn: str, place: str) -> SickError | None:
+    """What it says where a server was asked for TLS and answered neither yes nor no, or no where TLS is demanded."""
+    text = str(error)
+    if not isinstance(error, ConnectionError) or "SSL" not in text:
+        return None
+    if "rejected SSL upgrade" not in text:  # it answered with an error, which proves nothing before TLS
+        return SickError("server_error", f"{place} has an error of its own before TLS")
+    if _parameter(dsn, "sslmode") in _DEMANDS_TLS:
+        return SickError("tls", f"{place} does not offer TLS, which sslmode demands")
+    return SickError("protocol", f"what answers is no PostgreSQL, {place}: it cannot be asked for TLS")
 
 
 def _meaning(error: Exception, place: str) -> SickError | CheckError:

@@ -3,7 +3,8 @@
 Its server is at fault with refused, reset, closed, timeout, unreachable, name_not_found or tls where it cannot be
 reached, with too_many_clients, loading, cannot_save (MISCONF) or busy (a script runs) where it says so, and with
 protocol where something else answers. A unix socket that is not there is refused. We are blind with a wrong user or
-password, a command that the user may not run, or no way there from here.
+password, a command that the user may not run, a database that the server does not have or any other error that it
+answers with, a ca_file that cannot be used, or no way there from here.
 
 "max number of clients reached" is only said to who connects: while the connection is open, heald has its place and
 does not see it. Compare the samples clients and max_clients of the check instead.
@@ -93,6 +94,8 @@ class Client:
             return await self._redis.execute_command(*words)
         except (errors.RedisError, OSError) as error:
             raise _meaning(error, self.place) from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # redis-py's parsers, of an odd answer
+            raise SickError("protocol", f"what answers at {self.place} is no Redis: {error}") from error
 
 
 async def connect(options: Options, context: CheckContext) -> Client:

@@ -74,15 +74,20 @@ def _check(connection: sqlite3.Connection) -> None:
     """Look through every table that decisions are made from; the history is large, and found out when it is read.
 
     Raises:
-        sqlite3.DatabaseError: SQLITE_CORRUPT, with the first thing that is wrong.
+        sqlite3.DatabaseError: it is damaged; with the first thing that is wrong.
     """
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'history'").fetchall()
     for (table,) in tables:
         (found,) = connection.execute("SELECT * FROM pragma_quick_check(?)", (table,)).fetchone()
         if found != "ok":
-            error = sqlite3.DatabaseError(str(found))
-            error.sqlite_errorname = "SQLITE_CORRUPT"
-            raise error
+            raise _damage(str(found))
+
+
+def _damage(text: str) -> sqlite3.DatabaseError:
+    """What SQLite would raise, had it seen it by itself."""
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
 
 
 def scripts(migrations: Path) -> dict[int, Path]:
@@ -94,8 +99,13 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Path) -> Non
     """Bring the schema to the newest version, each migration in its own transaction, after a copy of the file.
 
     The copy, FILE.before-N, is as the file was before migration N; a new file needs none.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged, or another program's. StoreRefusedError, StoreError: as `connect`.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < 1 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise _damage(f"it has tables, and schema {version}, which no heald ever wrote")
     known = scripts(migrations)
     newest = max(known)
     if version > newest:

@@ -45,10 +45,13 @@ class Reading:
     async def remembered(self, *, longest: float = math.inf, closed_within: float = DAY) -> Remembered:
         """All that a daemon needs at start: open incidents and those closed within so many seconds, tracks, ladders,
         and the attempts that a window of at most `longest` seconds could still count. Attempts that are found running
-        are given back so.
+        are given back so. Where a row of it is damaged for certain, the file is as good as unreadable: it is moved
+        aside at the next try.
         """
         now = self._clock.stamp()
-        return await self._read(lambda database: database.remembered(now, longest, closed_within))
+        return await self._call(
+            lambda: self._writer.read(lambda it: it.remembered(now, longest, closed_within), is_vital=True)
+        )
 
     async def counting(self, *, longest: float = math.inf) -> list[Attempt]:
         """The attempts that a window of at most `longest` seconds could still count, oldest first."""

@@ -1,5 +1,6 @@
 """What SQLite and the system say of a state file, in sentences for an operator."""
 
+import json
 import os
 import sqlite3
 from pathlib import Path
@@ -31,6 +32,12 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> str:
 def is_passing(error: sqlite3.Error) -> bool:
     """Whether the open connection will do again once the cause is gone; otherwise the file must be opened anew."""
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_BUSY"))
+
+
+def is_damaged_row(fault: Exception | None) -> bool:
+    """Whether a row that cannot be understood is damaged for certain: a later heald would write UTF-8 and JSON too."""
+    is_no_text = isinstance(fault, sqlite3.OperationalError)
+    return is_no_text or (fault is not None and isinstance(fault.__cause__, json.JSONDecodeError | UnicodeDecodeError))
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -19,7 +19,7 @@ from daemon.store.buffer import Buffer
 from daemon.store.history import History
 from daemon.store.opening import FILE, connect, lock
 from daemon.store.rows import Row
-from daemon.store.sentences import is_damage, is_passing, of_sqlite, of_system
+from daemon.store.sentences import is_damage, is_damaged_row, is_passing, of_sqlite, of_system
 from daemon.store.sqlite import Database
 
 T = TypeVar("T")
@@ -247,26 +247,28 @@ class Writer:
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
-    def read(self, query: Callable[[Database], T]) -> T:
-        """Ask the file; also while it takes no writes. Raises StoreError."""
+    def read(self, query: Callable[[Database], T], *, is_vital: bool = False) -> T:
+        """Ask the file, writable or not; a damaged row of what `is_vital` is damage to the file. Raises StoreError."""
         database = self._database
         if database is None:
             raise StoreError(self.why or "the store is closed")
         found, fault = self._translated(lambda: self._asked(query, database))
+        if is_vital and is_damaged_row(fault):
+            self._damaged, self._must_reopen = f"{self._path} is damaged ({str(fault)[:200]})", True
+            raise self._failed(self._damaged)
         if fault is not None:
-            raise fault
+            said = f"{self._path}: {str(fault)[:300]}"
+            raise StoreError(f"{said}; to begin anew, stop heald and move the file aside") from fault
         return cast("T", found)
 
-    def _asked(self, query: Callable[[Database], T], database: Database) -> tuple[T | None, StoreError | None]:
+    def _asked(self, query: Callable[[Database], T], database: Database) -> tuple[T | None, Exception | None]:
         """The answer, or what is wrong with one of its rows: no reason to write none any more."""
         try:
             return query(database), None
-        except StoreError as error:
-            return None, StoreError(f"{self._path}: {error}; to begin anew, stop heald and move the file aside")
-        except sqlite3.OperationalError as error:
+        except (StoreError, sqlite3.OperationalError) as error:
             if hasattr(error, "sqlite_errorname"):
-                raise
-            return None, StoreError(of_sqlite(error, self._path))  # the module's own complaint: a text is no UTF-8
+                raise  # without it, it is the module's own complaint: a text is no UTF-8
+            return None, error
 
     # ---- closing ------------------------------------------------------------------------------------------------
 

@@ -225,19 +225,19 @@ async def test_no_cookies_are_kept(site: str) -> None:
 
 
 async def test_a_long_body_is_cut_and_it_is_said(site: str) -> None:
-    samples = await look(f"{site}/long", body_limit=1000)
+    samples = await look(f"{site}/long", body_limit="1000B")
     assert (samples["up"], samples["body_bytes"], samples["truncated"]) == (1.0, 1000.0, True)
     whole = await look(f"{site}/long", expect_regex="xend$")
     assert (whole["up"], whole["body_bytes"], whole["truncated"]) == (1.0, 300_003.0, False)
-    exact = await look(f"{site}/long", body_limit=300_003)
+    exact = await look(f"{site}/long", body_limit="300003B")
     assert exact["truncated"] is False
 
 
 async def test_what_lies_behind_the_limit_is_not_found(site: str) -> None:
-    samples = await look(f"{site}/long", body_limit=1000, expect_body="end")
+    samples = await look(f"{site}/long", body_limit="1000B", expect_body="end")
     assert samples["error"] == "body"
     assert "the part of the body that was read" in samples["detail"]
-    assert (await look(f"{site}/long", body_limit=10, expect_json={"a": 1}))["error"] == "json"
+    assert (await look(f"{site}/long", body_limit="10B", expect_json={"a": 1}))["error"] == "json"
 
 
 async def test_a_compressed_body_is_read_decompressed(site: str) -> None:
@@ -254,5 +254,5 @@ async def test_the_proxy_of_the_environment_is_not_used(site: str, monkeypatch: 
 async def test_a_run_leaves_no_socket_open(site: str) -> None:
     before = open_sockets()
     for path in ("/health", "/broken", "/loop", "/long"):
-        await look(f"{site}{path}", body_limit=1000)
+        await look(f"{site}{path}", body_limit="1000B")
     await until(lambda: open_sockets() <= before)

@@ -173,7 +173,7 @@ async def test_an_endless_body_is_read_only_to_its_limit() -> None:
             await writer.drain()
 
     async with serving(talk) as port:
-        samples = await look(port, body_limit=100_000)
+        samples = await look(port, body_limit="100000B")
     assert (samples["up"], samples["body_bytes"], samples["truncated"]) == (1.0, 100_000.0, True)
 
 

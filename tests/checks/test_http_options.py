@@ -63,7 +63,7 @@ def test_a_good_url_is_taken(url: str) -> None:
         ({"json_samples": {"a": {"path": "a", "unit": "GiB"}}}, "'none', 'seconds', 'bytes'"),
         ({"method": "get"}, "'GET', 'HEAD'"),
         ({"method": "HEAD", "expect_body": "x"}, "nothing can be expected of a body that is not read"),
-        ({"body_limit": 0, "json_samples": {"a": "a"}}, "nothing can be expected of a body that is not read"),
+        ({"body_limit": "0B", "json_samples": {"a": "a"}}, "nothing can be expected of a body that is not read"),
         ({"body_limit": "1GiB"}, "less than or equal to 67108864"),
         ({"ca_file": "ca.pem", "verify_tls": False}, "ca_file has no effect with verify_tls: false"),
         ({"ca_file": "ca.pem", "follow_redirects": False}, "ca_file has no effect on a URL without https"),

@@ -12,8 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from checks import postgres as postgres_check
+from daemon.clock import SystemClock
 from daemon.errors import CheckError
 from daemon.runtime.connections import Connections
+from daemon.runtime.toolbox import Toolbox
 from tests.lab.contexts import check_context, shared
 from tests.lab.postgres import LabPostgres, postgres
 from tests.lab.redis import free_port
@@ -283,8 +285,48 @@ async def test_what_is_no_postgresql_is_sick() -> None:
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server, to(f"postgresql://a:b@127.0.0.1:{server.sockets[0].getsockname()[1]}/x") as connections:
         found = await look(connections)
-    assert found["up"] == 0
-    assert found["error"] in ("protocol", "reset")
+    assert answer(found) == (0, "protocol")
+
+
+async def test_a_server_without_tls_is_sick_for_who_demands_it(lab: LabPostgres) -> None:
+    async with to(lab.dsn("heald", "p", more="?sslmode=require")) as connections:
+        found = await look(connections)
+    assert answer(found) == (0, "tls")
+    assert "does not offer TLS" in found["detail"]
+
+
+@pytest.mark.parametrize("more", ["sslmode=verify-full&sslrootcert=/no/ca", "sslcert=/no/cert&sslkey=/no/key"])
+async def test_a_file_of_certificates_that_cannot_be_used_makes_us_blind(lab: LabPostgres, more: str) -> None:
+    for dsn in (lab.dsn("heald", "p", more=f"?{more}"), f"{lab.dsn('heald')}&{more}"):
+        async with to(dsn) as connections:
+            with pytest.raises(CheckError, match=r"/no/.* cannot be used: No such file"):
+                await look(connections)
+
+
+async def test_a_latency_has_no_opening_in_it(lab: LabPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(SystemClock):
+        opened = 0.0  # seconds
+
+        def steady(self) -> float:
+            return super().steady() + self.opened
+
+    clock, connect = Clock(), asyncpg.connect
+
+    async def slowly(*given: Any, **more: Any) -> Any:
+        clock.opened += 1000.0
+        return await connect(*given, **more)
+
+    async with to(lab.dsn("heald", "p")) as connections:
+        assert (await look(connections))["up"] == 1
+        lab.say(*(f"SELECT pg_terminate_backend({process})" for process in backends(lab)))
+        async with connections.use("postgres", "db", check_context()) as client:
+            while not client._session.is_closed():  # noqa: ASYNC110  # the client hears of it by itself
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(asyncpg, "connect", slowly)
+        context = Toolbox(node="node", clock=clock, timeout=10.0, connections=connections)
+        [reading] = await postgres_check.check(postgres_check.Options(connection="db"), context)
+    assert clock.opened == 1000.0
+    assert reading.samples["latency_seconds"] < 1000.0
 
 
 def backends(lab: LabPostgres) -> list[int]:

@@ -212,6 +212,33 @@ async def test_what_is_no_redis_is_sick() -> None:
         assert answer(await look(connections)) == (0, "protocol")
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [b":1\r\n"],
+        [b"$-1\r\n"],
+        [b"+PONG\r\n", b"*0\r\n"],
+        [b"+PONG\r\n", b"$-1\r\n"],
+        [b"+PONG\r\n", b"$0\r\n\r\n"],
+        [b"+PONG\r\n", b"$16\r\nused_memory:lots\r\n"],
+        [b"+PONG\r\n", b"$15\r\nused_memory:nan\r\n"],
+        [b"+PONG\r\n", b"$21\r\nconnected_clients:a=b\r\n"],
+        [b"+PONG\r\n", b"$11\r\nmaxmemory:5\r\n"],
+    ],
+)
+async def test_what_speaks_like_a_redis_and_answers_like_none_is_sick(answers: list[bytes]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(1000):
+            writer.write(answers[-1] if b"INFO" in asked else answers[0])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, to(port=server.sockets[0].getsockname()[1], host="127.0.0.1") as connections:
+        found = await look(connections)
+    assert answer(found) == (0, "protocol")
+    assert "is no Redis" in found["detail"]
+
+
 def test_options_of_the_check_name_a_connection() -> None:
     assert redis_check.Options().connection is None
     with pytest.raises(ValidationError):

@@ -283,6 +283,14 @@ def test_reading_again_sees_what_was_added_changed_and_removed(write: Write) -> 
     assert checks(load(path, node="node")) == ["b"]
 
 
+def test_a_link_that_goes_in_a_circle_is_refused(write: Write) -> None:
+    path = write({"rules.yaml": MAIN, "rules.d/a.yaml": check("a")})
+    Path("rules.d/b.yaml").symlink_to("b.yaml")
+    assert refused(path) == [
+        "rules.d/b.yaml:1:1: .: the file cannot be read: too many levels of symbolic links",
+    ]
+
+
 def test_a_socket_is_no_file(write: Write) -> None:
     path = write({"rules.yaml": MAIN, "rules.d/notes": ""})
     with socket.socket(socket.AF_UNIX) as listener:

@@ -1,6 +1,7 @@
 """The connection to a Docker engine: which silence means what, and that an engine that was away is found again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -103,7 +104,7 @@ async def answer_with(folder: Path, answer: bytes | None) -> asyncio.Server:
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", "is no Docker engine"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{]", "is no Docker engine"),
         (b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nno!", "refuses: no!"),
-        (b"220 mail.example ESMTP\r\n", "hung up"),
+        (b"220 mail.example ESMTP\r\n", "is no Docker engine"),
         (b"", "hung up"),
         (None, "did not answer within 1.8s"),
     ],
@@ -113,6 +114,25 @@ async def test_what_is_no_engine_makes_us_blind_in_time(folder: Path, answer: by
     async with server:
         async with asyncio.timeout(10):
             assert text in await blind(folder / "s", timeout=2.0)
+
+
+@pytest.mark.parametrize("told", ['{"Id": "x"}', "[]", '{"Id": "x", "Name": "/c", "State": {"Status": "running"}}'])
+async def test_a_container_without_what_every_one_has_makes_us_blind(folder: Path, told: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                asked = await reader.readuntil(b"\r\n\r\n")
+                text = '{"Version": "1", "ApiVersion": "1.41"}' if b"/version" in asked else told
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+                writer.write(f"{head}{text}".encode())
+        writer.close()
+
+    connections = shared(engine=("docker", {"url": f"unix://{folder}/s"}))
+    async with await asyncio.start_unix_server(serve, str(folder / "s")):
+        with pytest.raises(CheckError, match="is no Docker engine"):
+            async with connections.use("docker", "engine", check_context()) as engine:
+                await engine.inspect("c")
+        await connections.close()
 
 
 async def test_an_engine_that_was_stopped_or_hung_costs_readings_and_no_restart() -> None:

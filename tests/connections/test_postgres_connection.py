@@ -20,6 +20,9 @@ from tests.lab.contexts import check_context
         "postgresql://heald:s3cret@localhost:port/shop",
         "postgresql://heald:s3cret@[::1/shop",
         "host=localhost password=s3cret",
+        "postgresql://heald:12/s3cret@localhost/shop",
+        "postgresql://heald:12?s3cret@localhost/shop",
+        "postgresql://heald:12#s3cret@localhost/shop",
         "",
     ],
 )
@@ -51,6 +54,7 @@ def test_what_is_wrong_with_a_dsn_is_said_without_its_password() -> None:
     assert _without_password("`sslmode` is wrong", dsn) == "`sslmode` is wrong"
     assert "p@ss" not in _without_password("what of p@ss", dsn)
     assert "p%40ss" not in _without_password("what of p%40ss", dsn)
+    assert "s3cret" not in _without_password("what of s3cret", "postgresql://db1/shop?password=s3cret")
 
 
 async def test_without_its_package_we_are_blind_and_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

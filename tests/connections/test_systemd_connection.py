@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from dbus_fast import Message, MessageType
+from dbus_fast.aio import MessageBus
 from pydantic import ValidationError
 
 from daemon.connections import systemd
@@ -210,6 +212,36 @@ async def test_an_order_under_way_ends_with_the_bus(systemd_lab: LabSystemd, con
     systemd_lab.stop("c-slow.service")
     systemd_lab.systemctl("start", "dbus.service")
     await until(lambda: systemd_lab.run("busctl", "status", "org.freedesktop.systemd1").returncode == 0)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_an_end_that_somebody_else_tells_us_of_is_not_believed(
+    systemd_lab: LabSystemd, connections: Connections, caplog: pytest.LogCaptureFixture, is_whole: bool
+) -> None:
+    systemd_lab.write({"c-feigned.service": "[Service]\nType=notify\nExecStart=sleep 600\n"})
+    deadline = asyncio.get_running_loop().time() + 20
+    async with check_context(20, connections=connections).connection("systemd", "lab") as client:
+        starting = asyncio.create_task(client.carry_out("StartUnit", "c-feigned.service", deadline=deadline))
+        await until(lambda: systemd_lab.show("c-feigned.service", "ActiveState") == "activating")
+        job = systemd_lab.show("c-feigned.service", "Job")
+        told = [1, f"/org/freedesktop/systemd1/job/{job}", "c-feigned.service", "done"]
+        other = await MessageBus(bus_address=systemd_lab.bus).connect()
+        feigned = Message(
+            destination=client._bus.unique_name,
+            path="/org/freedesktop/systemd1",
+            interface="org.freedesktop.systemd1.Manager",
+            member="JobRemoved",
+            message_type=MessageType.SIGNAL,
+            signature="uoss" if is_whole else "s",
+            body=told if is_whole else ["done"],
+        )
+        await other.send(feigned)
+        await other.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # by then the bus has passed it on
+        other.disconnect()
+        assert (await client.unit("init.scope", within=5.0)).is_up  # and by then we have got it
+        systemd_lab.stop("c-feigned.service")
+        assert await starting == "canceled"
+    assert "message handler raised" not in caplog.text
 
 
 @pytest.mark.parametrize(

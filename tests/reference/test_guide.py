@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
+from daemon.config.schema import IncludedKeys
+from daemon.config.shapes import fields_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "rules.md").read_text()
@@ -25,6 +27,11 @@ def test_an_example_loads(tmp_path: Path, block: str) -> None:
         if told is None:  # of a rule that names its check; what such an example does stands in test_scenarios_steps
             continue
         assert rule.checks == tuple(told[1].split(", "))
+
+
+def test_the_page_names_every_key_that_an_included_file_may_have() -> None:
+    (told,) = re.findall(r"^- An included file has (.*?), so that", TEXT, re.MULTILINE | re.DOTALL)
+    assert re.findall("`([a-z]+)`", told) == list(fields_of(IncludedKeys))
 
 
 def test_there_are_examples() -> None:

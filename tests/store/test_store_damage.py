@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from store_samples import HandClock, attempt, incident, ladder
 
+from daemon.errors import StoreError
 from daemon.model.pause import Pause, parse_pause
 from daemon.store import opening
 from daemon.store.aside import move_aside
@@ -26,6 +27,13 @@ async def written(directory: Path) -> None:
     store = await Store.open(directory, HandClock())
     await store.submit(incident(), attempt(), *(incident(number, because="x" * 2000) for number in range(2, 60)))
     await store.close()
+
+
+def change(directory: Path, statement: str) -> None:
+    connection = sqlite3.connect(directory / "heald.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
 
 
 def spoil(file: Path) -> None:
@@ -61,6 +69,57 @@ async def test_damage_inside_is_found_when_the_file_is_opened(tmp_path: Path) ->
     assert store.damage is not None
     assert await store.incidents(limit=10, closed=True) == []
     assert len(aside(tmp_path)) == 1
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("details = '{'", "a row of attempts is damaged, or of a later heald: Expecting"),
+        ("summary = CAST(x'ff41' AS TEXT)", "Could not decode to UTF-8 column 'summary'"),
+        ("summary = x'ff41'", "'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+async def test_a_damaged_row_that_heald_cannot_go_on_without_is_a_damaged_file(
+    tmp_path: Path, damage: str, said: str
+) -> None:
+    store = await Store.open(tmp_path, HandClock())
+    await store.claim(attempt(1), [], lambda _: None)
+    await store.close()
+    change(tmp_path, f"UPDATE attempts SET {damage}")
+    store = await Store.open(tmp_path, HandClock())
+    with pytest.raises(StoreError, match="is damaged"):
+        await store.remembered()
+    assert not store.is_writable
+    assert aside(tmp_path) == []
+    await store._call(store._writer.recover)
+    assert store.is_writable
+    assert len(aside(tmp_path)) == 1
+    assert said in pause(tmp_path).why
+    assert (await store.remembered()).attempts == ()
+    await store.close()
+
+
+async def test_a_damaged_row_that_somebody_only_asks_for_is_told_and_the_file_kept(tmp_path: Path) -> None:
+    await written(tmp_path)
+    change(tmp_path, "UPDATE incidents SET because = CAST(x'ff41' AS TEXT)")
+    store = await Store.open(tmp_path, HandClock())
+    with pytest.raises(StoreError, match="Could not decode to UTF-8"):
+        await store.incidents(limit=100, closed=True)
+    assert store.is_writable
+    await store._call(store._writer.recover)
+    assert aside(tmp_path) == []
+    await store.close()
+
+
+@pytest.mark.parametrize("version", [0, -3])
+async def test_a_file_with_tables_and_no_version_is_damaged_or_another_programs(tmp_path: Path, version: int) -> None:
+    await written(tmp_path)
+    change(tmp_path, f"PRAGMA user_version = {version}")
+    store = await Store.open(tmp_path, HandClock())
+    assert store.is_writable
+    assert len(aside(tmp_path)) == 1
+    assert f"it has tables, and schema {version}" in pause(tmp_path).why
     await store.close()
 
 

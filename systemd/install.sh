@@ -169,7 +169,7 @@ documents() {
   rm -rf "$share/docs"
   cp -R docs "$share/docs"
   chmod -R a+rX "$share/docs" # whatever umask the checkout was made with
-  install -m 0644 rules.yaml "$share/examples/ecap.yaml"
+  sed "s#schema=docs/#schema=$share/docs/#" rules.yaml >"$share/examples/ecap.yaml"
   install -m 0644 systemd/drop-ins/*.conf "$share/drop-ins/"
 }
 

@@ -16,7 +16,8 @@ NO_INDEX = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_NO_CACHE": "1",
 def booted() -> Iterator[tuple[Host, list[str]]]:
     """A host that heald was never on, and its files."""
     with host({}) as clean:
-        clean.lab.run("mkdir", "-p", "/mnt/read-only")
+        clean.lab.run("mkdir", "/mnt/read-only")
+        clean.lab.run("mkdir", "-m", "0700", "/mnt/closed")
         clean.lab.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/mnt/read-only")
         yield clean, clean.files()
 
@@ -49,7 +50,7 @@ def installed(booted: tuple[Host, list[str]]) -> Host:
     [
         (NO_INDEX, "Connection refused"),
         ({"PREFIX": "/mnt/read-only"}, "Read-only file system"),
-        ({"PREFIX": "/root/heald"}, "the user heald cannot run what is in /root/heald/lib/heald"),
+        ({"PREFIX": "/mnt/closed/heald"}, "the user heald cannot run what is in /mnt/closed/heald/lib/heald"),
         ({"PYTHON": "/usr/bin/false"}, "/usr/bin/false is not 3.11 or newer"),
     ],
     ids=["no network", "read-only", "a folder that is root's", "no Python"],

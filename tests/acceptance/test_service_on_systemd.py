@@ -89,8 +89,9 @@ def test_a_fresh_install_watches_this_host_and_acts_on_nothing(service: Host) ->
     shipped = (CHECKOUT / "systemd/host-rules.yaml").read_text()
     checks = re.compile(r"^  (units|disks|memory|load): \{(.*)\}(, every: 1m)?\}", flags=re.MULTILINE)
     service.start(checks.sub(r"  \1: {\2}, every: 1s}", shipped))  # as it is, but for the waiting
-    schema = shipped.splitlines()[0].removeprefix("# yaml-language-server: $schema=/")
-    assert json.loads((service.root / schema).read_text())["type"] == "object"
+    for name in ("etc/heald/rules.yaml", "usr/local/share/doc/heald/examples/ecap.yaml"):
+        schema = (service.root / name).read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=/")
+        assert json.loads((service.root / schema).read_text())["type"] == "object"
     assert (service.property("Type"), service.property("ActiveState")) == ("notify", "active")
     assert service.property("UnitFileState") == "enabled"
     assert service.property("User") == "heald"

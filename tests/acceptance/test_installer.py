@@ -57,7 +57,7 @@ def installed(booted: tuple[Host, list[str]]) -> Host:
 )
 def test_an_install_that_fails_leaves_nothing(clean: Host, environment: dict[str, str], why: str) -> None:
     before = clean.files()
-    said = clean.installer("install", fails=True, **environment)
+    said = clean.installer("install", fails=True, environment=environment)
     assert why in said
     assert said.endswith("heald: not installed, and what was laid is removed again; see above\n")
     assert clean.files() == before
@@ -66,7 +66,7 @@ def test_an_install_that_fails_leaves_nothing(clean: Host, environment: dict[str
 
 @pytest.mark.parametrize("prefix", ["relative", "/with blank", "/with#sign"])
 def test_a_prefix_that_a_unit_could_not_name_is_refused(clean: Host, prefix: str) -> None:
-    said = clean.installer("install", fails=True, PREFIX=prefix)
+    said = clean.installer("install", fails=True, environment={"PREFIX": prefix})
     assert said == f"heald: PREFIX has to be an absolute path of letters, digits and ._-, not {prefix}\n"
 
 
@@ -74,13 +74,13 @@ def test_under_another_prefix_it_runs_is_upgraded_and_uninstalled_without_naming
     checkout = copy_of_checkout(clean.lab.folder / "checkout")
     for path in (checkout / "docs").rglob("*"):  # as umask 077 makes them
         path.chmod(0o700 if path.is_dir() else 0o600)
-    said = clean.installer("install", checkout=Path("/mnt/checkout"), PREFIX="/opt/heald/")
+    said = clean.installer("install", checkout=Path("/mnt/checkout"), environment={"PREFIX": "/opt/heald/"})
     assert "installed and running. See: /opt/heald/bin/heald status" in said
     assert clean.lab.run("/opt/heald/bin/heald", "status").returncode == 0
     assert clean.lab.run("systemctl", "reload", "heald").returncode == 0
     assert clean.property("UnitFileState") == "enabled"
     assert clean.lab.run("cat", "/opt/heald/share/doc/heald/docs/rules.md", uid=NOBODY).returncode == 0
-    said = clean.installer("install", fails=True, PREFIX="/srv/heald")
+    said = clean.installer("install", fails=True, environment={"PREFIX": "/srv/heald"})
     assert "it is installed under /opt/heald; to have it under /srv/heald, call make uninstall ARGS=--keep" in said
     assert "/opt/heald/lib/heald/venv" in clean.installer("install")
     assert not (clean.root / "usr/local/bin/heald").exists()
@@ -95,7 +95,7 @@ def test_a_user_of_that_name_who_was_there_before_stays(clean: Host) -> None:
 
 def test_an_upgrade_that_fails_leaves_the_one_that_runs(installed: Host) -> None:
     before, pid = installed.files(), installed.property("MainPID")
-    assert installed.installer("install", fails=True, **NO_INDEX).endswith("heald: not upgraded; see above\n")
+    assert installed.installer("install", fails=True, environment=NO_INDEX).endswith("heald: not upgraded; see above\n")
     assert installed.files() == before
     assert (installed.property("ActiveState"), installed.property("MainPID")) == ("active", pid)
     assert installed.heald("--version").returncode == 0
@@ -120,7 +120,7 @@ def test_an_uninstall_that_a_process_is_in_the_way_of_removes_nothing(installed:
 
 def test_what_was_kept_outlives_an_install_that_fails(installed: Host) -> None:
     installed.installer("uninstall", "--keep")
-    installed.installer("install", fails=True, **NO_INDEX)
+    installed.installer("install", fails=True, environment=NO_INDEX)
     assert installed.rules_file.read_text() == RULES
     assert (installed.root / "var/lib/heald/heald.db").exists()
 

@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from daemon.cli.client import NoDaemonError, ask
@@ -39,7 +40,13 @@ class Host:
         self.rules_file = lab.root / "etc/heald/rules.yaml"
         self.polkit_file = lab.root / "etc/polkit-1/rules.d/50-heald.rules"
 
-    def installer(self, *words: str, checkout: Path = CHECKOUT, fails: bool = False, **environment: str) -> str:
+    def installer(
+        self,
+        *words: str,
+        checkout: Path = CHECKOUT,
+        fails: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Call install.sh of a checkout; what it said. Packages are where this machine's network has them."""
         inside = ["nsenter", "-t", str(self.lab.pid), "-m", "-u", "-i", "-p", "-C"]
         done = subprocess.run(

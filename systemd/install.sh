@@ -66,6 +66,10 @@ of_the_user() { # processes of the user heald, who cannot be removed while there
   fi
 }
 
+is_packaged() { # FOLDER: whether it is a package's by now; polkit's is, where polkit came after heald
+  dpkg -S "$1" >/dev/null 2>&1 || rpm -qf "$1" >/dev/null 2>&1
+}
+
 uninstall() {
   if has_systemd; then
     systemctl disable --now --quiet heald.service 2>/dev/null || true
@@ -93,7 +97,9 @@ uninstall() {
       say "uninstalled; nothing of it is left"
     fi
   fi
-  for folder in $folders; do rmdir --ignore-fail-on-non-empty "$folder" 2>/dev/null || true; done
+  for folder in $folders; do
+    is_packaged "$folder" || rmdir --ignore-fail-on-non-empty "$folder" 2>/dev/null || true
+  done
   if has_systemd; then
     systemctl daemon-reload
     systemctl reset-failed heald.service 2>/dev/null || true

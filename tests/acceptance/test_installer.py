@@ -93,6 +93,16 @@ def test_a_user_of_that_name_who_was_there_before_stays(clean: Host) -> None:
     assert clean.lab.run("userdel", "heald").returncode == 0
 
 
+def test_a_folder_that_it_made_and_that_a_package_owns_by_now_stays(clean: Host) -> None:
+    folder = "/etc/polkit-1/rules.d"
+    assert clean.lab.run("dpkg", "-S", folder).returncode == 0
+    clean.lab.run("mv", folder, "/mnt/rules.d")  # as where polkit is installed after heald
+    clean.installer("install")
+    clean.installer("uninstall")
+    assert clean.lab.run("rmdir", folder).returncode == 0
+    clean.lab.run("mv", "/mnt/rules.d", folder)
+
+
 def test_an_upgrade_that_fails_leaves_the_one_that_runs(installed: Host) -> None:
     before, pid = installed.files(), installed.property("MainPID")
     assert installed.installer("install", fails=True, environment=NO_INDEX).endswith("heald: not upgraded; see above\n")

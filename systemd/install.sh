@@ -4,22 +4,22 @@
 # install    a virtual environment of its own under PREFIX/lib/heald, the command PREFIX/bin/heald, the unit, its user,
 #            the polkit rule, and /etc/heald/rules.yaml that watches just this host in observe mode; then starts it.
 #            A second install upgrades. What an operator edited is kept: the new one is laid beside it as NAME.new.
+#            A service that was disabled stays so. What fails leaves things as they were.
 # uninstall  removes all of it, the rules and what heald remembers too. --keep leaves what belongs to the operator:
 #            /etc/heald, /var/lib/heald, the polkit rule, drop-ins of the unit, and the user.
 #
-# PREFIX is /usr/local. PYTHON names the Python to use, 3.11 or newer; the system's own unless told.
+# PREFIX is /usr/local, or where heald is installed. PYTHON names the Python to use, 3.11 or newer; the system's own
+# unless told.
 set -eu
 umask 022 # the service is another user than who installs
 cd "$(dirname "$0")/.."
-prefix=${PREFIX:-/usr/local}
-lib=$prefix/lib/heald
-share=$prefix/share/doc/heald
 etc=/etc/heald
-units=$prefix/lib/systemd/system
 drop_ins=/etc/systemd/system/heald.service.d
 polkit=/etc/polkit-1/rules.d
 seal=$etc/.shipped # what was laid by the last install, to tell what an operator edited since
 made=$etc/.made    # folders that were not there before
+user=$etc/.user    # is there if the user heald was not there before
+where=$etc/.prefix # where the last install put the program
 
 say() { echo "heald: $*"; }
 fail() { echo "heald: $*" >&2; exit 1; }
@@ -28,7 +28,7 @@ what=${1:-}
 keep=${2:-}
 case "$what $keep" in
   "install " | "uninstall " | "uninstall --keep") ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' systemd/install.sh >&2; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' systemd/install.sh >&2; exit 2 ;;
 esac
 if [ "$what" = install ]; then
   [ -x .venv/bin/python ] || fail "call it as: make install"
@@ -36,30 +36,70 @@ if [ "$what" = install ]; then
   . tests/lab/index.sh
 fi
 if [ "$(id -u)" != 0 ]; then
-  exec sudo -- env PATH="$PATH" PREFIX="$prefix" ${PYTHON:+PYTHON="$PYTHON"} \
+  command -v sudo >/dev/null || fail "be root or install sudo"
+  exec sudo -- env PATH="$PATH" ${PREFIX:+PREFIX="$PREFIX"} ${PYTHON:+PYTHON="$PYTHON"} \
     ${UV_DEFAULT_INDEX:+UV_DEFAULT_INDEX="$UV_DEFAULT_INDEX"} sh systemd/install.sh "$@"
 fi
+
+asked=${PREFIX:-}
+asked=${asked%/}
+prefix=$(cat "$where" 2>/dev/null || true)
+prefix=${prefix:-${asked:-/usr/local}}
+[ "${asked:-$prefix}" = "$prefix" ] ||
+  fail "it is installed under $prefix; to have it under $asked, call make uninstall ARGS=--keep first"
+case $prefix in
+  *[!A-Za-z0-9/._-]* | */ | [!/]*) fail "PREFIX has to be an absolute path of letters, digits and ._-, not $prefix" ;;
+esac
+lib=$prefix/lib/heald
+share=$prefix/share/doc/heald
+case $prefix in
+  /usr | /usr/local) units=$prefix/lib/systemd/system ;;
+  *) units=/etc/systemd/system ;; # systemd looks nowhere else (systemd.unit(5))
+esac
 has_systemd() { [ -d /run/systemd/system ]; }
 
 # ---- uninstall ---------------------------------------------------------------------------------------------------
 
+of_the_user() { # processes of the user heald, who cannot be removed while there are any
+  if getent passwd heald >/dev/null; then
+    find /proc -maxdepth 1 -user heald -name '[0-9]*' -printf '%f ' 2>/dev/null || true
+  fi
+}
+
+is_packaged() { # FOLDER: whether it is a package's by now; polkit's is, where polkit came after heald
+  dpkg -S "$1" >/dev/null 2>&1 || rpm -qf "$1" >/dev/null 2>&1
+}
+
 uninstall() {
   if has_systemd; then
     systemctl disable --now --quiet heald.service 2>/dev/null || true
+    systemctl stop heald.service 2>/dev/null || true # one that is masked cannot be disabled
+    [ "$keep" = --keep ] || systemctl unmask --quiet heald.service 2>/dev/null || true
   fi
+  [ "$keep" = --keep ] || [ -z "$(of_the_user)" ] ||
+    fail "stopped, but not uninstalled: the user heald has processes that have to end first: $(of_the_user)"
   folders=$(tac "$made" 2>/dev/null || true)
-  rm -f "$units/heald.service" "$prefix/lib/sysusers.d/heald.conf" "$prefix/bin/heald" "$polkit/50-heald.rules.new"
+  rm -f "$units/heald.service" "$prefix/lib/sysusers.d/heald.conf" "$prefix/bin/heald" "$where"
+  rm -f "$polkit/50-heald.rules.new"
   rm -rf "$lib" "$share" /run/heald
   if [ "$keep" = --keep ]; then
     say "uninstalled; kept are $etc, /var/lib/heald, $polkit/50-heald.rules and the user heald"
   else
     rm -f "$polkit/50-heald.rules"
+    if [ -e "$user" ]; then
+      if getent passwd heald >/dev/null; then userdel heald; fi
+      if getent group heald >/dev/null; then groupdel heald; fi
+    fi
     rm -rf "$etc" /var/lib/heald "$drop_ins"
-    if getent passwd heald >/dev/null; then userdel heald; fi
-    if getent group heald >/dev/null; then groupdel heald; fi
-    say "uninstalled; nothing of it is left"
+    if getent passwd heald >/dev/null; then
+      say "uninstalled; left is the user heald, who was there before"
+    else
+      say "uninstalled; nothing of it is left"
+    fi
   fi
-  for folder in $folders; do rmdir --ignore-fail-on-non-empty "$folder" 2>/dev/null || true; done
+  for folder in $folders; do
+    is_packaged "$folder" || rmdir --ignore-fail-on-non-empty "$folder" 2>/dev/null || true
+  done
   if has_systemd; then
     systemctl daemon-reload
     systemctl reset-failed heald.service 2>/dev/null || true
@@ -120,7 +160,8 @@ environment() { # the virtual environment, built beside the one in use and then 
   "$uv" pip sync --quiet --python "$new/bin/python" --require-hashes requirements.lock
   "$uv" pip install --quiet --python "$new/bin/python" --no-deps "$work"/heald-*.whl
   "$new/bin/python" -m compileall -q -j 0 "$new/lib" >/dev/null 2>&1 || true
-  "$new/bin/heald" --version >/dev/null
+  setpriv --reuid=heald --regid=heald --clear-groups -- "$new/bin/heald" --version >/dev/null ||
+    fail "the user heald cannot run what is in $lib"
   rm -rf "$lib/venv.old"
   [ ! -e "$lib/venv" ] || mv "$lib/venv" "$lib/venv.old"
   mv "$new" "$lib/venv"
@@ -133,26 +174,54 @@ documents() {
   install -m 0644 README.md CHANGELOG.md LICENSE "$share/"
   rm -rf "$share/docs"
   cp -R docs "$share/docs"
-  install -m 0644 rules.yaml "$share/examples/ecap.yaml"
+  chmod -R a+rX "$share/docs" # whatever umask the checkout was made with
+  sed "s#schema=docs/#schema=$share/docs/#" rules.yaml >"$share/examples/ecap.yaml"
   install -m 0644 systemd/drop-ins/*.conf "$share/drop-ins/"
 }
 
 start() {
   systemctl daemon-reload
+  if [ -n "$upgrades" ] && ! systemctl is-enabled --quiet heald.service 2>/dev/null; then
+    systemctl try-restart heald.service 2>/dev/null || true
+    say "upgraded; heald.service is $(systemctl is-enabled heald.service || true), and was left so"
+    return
+  fi
   systemctl enable --quiet heald.service
   if ! systemctl restart heald.service 2>/dev/null; then
     life=$(systemctl show --property InvocationID --value heald.service)
     journalctl --quiet --no-pager --output cat "_SYSTEMD_INVOCATION_ID=$life" >&2
     fail "installed, but it does not start; see above, and: systemctl status heald"
   fi
+  shown=heald
+  [ "$(command -v heald)" = "$prefix/bin/heald" ] || shown=$prefix/bin/heald
+  say "installed and running. See: $shown status"
+}
+
+ended() { # STATUS: what to do about an install that did not come to its end
+  rm -rf "$work" "$lib/venv.new"
+  if [ "$1" = 0 ] || [ -n "$laid" ]; then return; fi
+  if [ -n "$upgrades" ]; then
+    [ -e "$lib/venv" ] || mv "$lib/venv.old" "$lib/venv"
+    fail "not upgraded; see above"
+  elif (keep=$kept && uninstall >/dev/null 2>&1); then
+    fail "not installed, and what was laid is removed again; see above"
+  fi
+  fail "not installed; see above, and remove what was laid with: make uninstall"
 }
 
 install_all() {
+  upgrades= laid= kept=
+  [ ! -e "$lib/venv" ] || upgrades=yes
+  # Rules and memory that were there before are not this install's to remove.
+  if [ -e "$etc" ] || [ -e /var/lib/heald ]; then kept=--keep; fi
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  trap 'ended $?' EXIT
+  trap 'exit 130' INT TERM HUP
   [ -d "$etc" ] || { mkdir "$etc" && echo "$etc" >"$made"; }
   folder "$seal"
+  getent passwd heald >/dev/null || : >"$user"
   folder "$prefix/lib/sysusers.d"
+  echo "$prefix" >"$where"
   install -m 0644 systemd/heald.sysusers "$prefix/lib/sysusers.d/heald.conf"
   systemd-sysusers "$prefix/lib/sysusers.d/heald.conf"
   folder "$lib"
@@ -169,9 +238,9 @@ install_all() {
   chmod 0750 "$etc" "$etc/rules.d"
   folder "$polkit"
   lay systemd/50-heald.rules "$polkit/50-heald.rules" 0644
+  laid=yes
   if has_systemd; then
     start
-    say "installed and running. See: heald status"
   else
     say "installed. systemd does not run here: start it with $prefix/bin/heald run"
   fi

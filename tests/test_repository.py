@@ -393,6 +393,14 @@ def test_the_rule_in_the_readme_loads(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_the_readme_asks_about_is_in_its_rule_and_in_the_rules_of_a_fresh_clone() -> None:
+    (example,) = fenced("README.md", "yaml")
+    asked = re.findall(r"^heald explain (\w+)", "\n".join(fenced("README.md", "sh")), re.MULTILINE)
+    assert asked
+    for text in (example, (CHECKOUT / "rules.yaml").read_text()):
+        assert set(asked) <= set(yaml.safe_load(text)["services"])
+
+
 def test_the_shipped_rules_load_and_only_observe() -> None:
     done = run(Path(sys.executable).with_name("heald"), "validate", CHECKOUT / "rules.yaml")
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 from daemon.store.opening import scripts
 from tests.acceptance.daemon_process import wait_until
-from tests.lab.host import CHECKOUT, NOBODY, Host, host
+from tests.lab.host import CHECKOUT, NOBODY, Host, copy_of_checkout, host
 
 SECRET = "correct-horse-battery"
 SLEEP = "[Service]\nExecStart=sleep 600\n"
@@ -90,8 +89,9 @@ def test_a_fresh_install_watches_this_host_and_acts_on_nothing(service: Host) ->
     shipped = (CHECKOUT / "systemd/host-rules.yaml").read_text()
     checks = re.compile(r"^  (units|disks|memory|load): \{(.*)\}(, every: 1m)?\}", flags=re.MULTILINE)
     service.start(checks.sub(r"  \1: {\2}, every: 1s}", shipped))  # as it is, but for the waiting
-    schema = shipped.splitlines()[0].removeprefix("# yaml-language-server: $schema=/")
-    assert json.loads((service.root / schema).read_text())["type"] == "object"
+    for name in ("etc/heald/rules.yaml", "usr/local/share/doc/heald/examples/ecap.yaml"):
+        schema = (service.root / name).read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=/")
+        assert json.loads((service.root / schema).read_text())["type"] == "object"
     assert (service.property("Type"), service.property("ActiveState")) == ("notify", "active")
     assert service.property("UnitFileState") == "enabled"
     assert service.property("User") == "heald"
@@ -420,18 +420,7 @@ def test_each_drop_in_gives_what_it_says_and_what_was_shut_before(service: Host)
 
 def newer_checkout(folder: Path) -> Path:
     """This checkout as a later version: one more migration, other rules and another polkit rule for hosts."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
-    for name in os.fsdecode(listed.stdout).rstrip("\0").split("\0"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CHECKOUT / name, folder / name)
-    for name in (".venv", ".uv"):
-        (folder / name).symlink_to(CHECKOUT / name)
+    copy_of_checkout(folder)
     migrations = folder / "daemon/store/migrations"
     (migrations / f"{newest_schema() + 1:04}_later.sql").write_text("CREATE TABLE later (word TEXT) STRICT;\n")
     for name in ("host-rules.yaml", "50-heald.rules"):

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from daemon.cli.client import NoDaemonError, ask
@@ -37,17 +40,25 @@ class Host:
         self.rules_file = lab.root / "etc/heald/rules.yaml"
         self.polkit_file = lab.root / "etc/polkit-1/rules.d/50-heald.rules"
 
-    def installer(self, *words: str, checkout: Path = CHECKOUT) -> str:
+    def installer(
+        self,
+        *words: str,
+        checkout: Path = CHECKOUT,
+        fails: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Call install.sh of a checkout; what it said. Packages are where this machine's network has them."""
         inside = ["nsenter", "-t", str(self.lab.pid), "-m", "-u", "-i", "-p", "-C"]
         done = subprocess.run(
             [*inside, f"{checkout}/systemd/install.sh", *words],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=120,
+            env={**os.environ, **environment},
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode != 0) is fails, done.stdout
         return done.stdout
 
     def heald(self, *words: str, uid: int = 0, groups: str = "") -> "subprocess.CompletedProcess[str]":
@@ -139,6 +150,23 @@ class Host:
         prune = [word for name in _OF_SYSTEMD for word in ("-path", f"/{name}", "-prune", "-o")]
         found = self.lab.run("find", *_WHERE, "-xdev", *prune, "-print")
         return sorted(line for line in found.stdout.splitlines() if not line.endswith("-"))  # passwd-: its copy
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """A checkout for a host to install from, to be changed before that; its environment is this one's."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    for name in os.fsdecode(listed.stdout).rstrip("\0").split("\0"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, folder / name)
+    for name in (".venv", ".uv"):
+        (folder / name).symlink_to(CHECKOUT / name)
+    return folder
 
 
 @contextlib.contextmanager

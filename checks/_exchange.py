@@ -1,6 +1,6 @@
 """One HTTP question: asked, and asked again where redirects lead, by whoever can speak it."""
 
-from checks import _http_aiohttp, _http_own
+from checks import _http_own
 from checks._http_message import MOST_REDIRECTS, Answer, Request, redirected
 from checks._http_own import Kept
 from checks._net import Look
@@ -22,6 +22,8 @@ async def fetch(request: Request, look: Look, kept: Kept | None = None) -> Answe
         if request.method in OWN:
             answer, location = await _http_own.ask(request, look, kept)
         else:
+            from checks import _http_aiohttp  # as heavy as all the rest, and hardly ever needed
+
             answer, location = await _http_aiohttp.ask(request, look)
         if answer is not None:
             return answer

@@ -90,6 +90,7 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
 
     The form is JSON under systemd (`$JOURNAL_STREAM`) and wherever the stream is not a terminal, else coloured text.
     """
+    _spare_rich()
     import structlog
 
     if stream is None:  # a process that was started without a stderr has none
@@ -116,6 +117,17 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     logging.getLogger(_OURS).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     return form
+
+
+def _spare_rich() -> None:
+    """Import structlog without rich, which it wants for tracebacks that we do not print: 3 MB and 0.2 s a daemon."""
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # how Python is told that a module is not there
+    try:
+        import structlog.dev  # noqa: F401  # for what it is without
+    finally:
+        del sys.modules["rich"]
 
 
 def _formatter(*looks: "Processor") -> logging.Formatter:

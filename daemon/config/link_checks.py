@@ -27,24 +27,22 @@ _MOST_SUBJECTS = 1000
 class Checks:
     """The checks of a file, as far as they could be linked."""
 
-    named: tuple[str, ...]  # every one that the file names
+    named: Mapping[str, Node]  # every one that the file names, in its order
     checks: dict[str, Check] = field(default_factory=dict)  # those without a problem of their own
     scopes: dict[str, OtherCheck] = field(default_factory=dict)  # as conditions see them, as far as that is known
     services: dict[str, str] = field(default_factory=dict)  # what every named check looks at, if a service
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named check, inherited ones too
 
-    @property
-    def unclear(self) -> frozenset[str]:
-        """Those of which so much is wrong that their samples are not known: no condition on them can be judged."""
-        return frozenset(self.named) - frozenset(self.scopes)
+    unclear: frozenset[str] = frozenset()  # those of which so much is wrong that no condition on them can be judged
 
 
 def link_checks(linking: Linking, services: Services) -> Checks:
     """Link every check; what is wrong is reported."""
     nodes = linking.section("checks", "check", "{web: {tcp: {host: localhost, port: 80}}}")
-    linked = Checks(named=tuple(nodes))
+    linked = Checks(named=nodes)
     for name, node in nodes.items():
         _Check(linking, name, node, linked).link(services)
+    linked.unclear = frozenset(nodes) - frozenset(linked.scopes)
     return linked
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from daemon.config.document import Node, join
 from daemon.config.linking import Linking
+from daemon.config.plugin_types import Unlinked
 from daemon.config.schema import ServiceKeys
 from daemon.engine.topology import circles, upstream_of
 from daemon.errors import HealdError
@@ -16,9 +17,10 @@ from daemon.protocols import ServiceManager
 class Services:
     """The services of a file, as far as they could be linked."""
 
-    named: tuple[str, ...]  # every one that the file names
+    named: Mapping[str, Node]  # every one that the file names, in its order
     services: dict[str, Service] = field(default_factory=dict)  # those without a problem of their own
     managers: dict[str, ServiceManager] = field(default_factory=dict)
+    targets: Mapping[str, ServiceManager] = field(default_factory=dict)  # and stand-ins for those with a problem
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named service that has any
     upstream: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -26,7 +28,7 @@ class Services:
 def link_services(linking: Linking) -> Services:
     """Link every service; what is wrong is reported."""
     nodes = linking.section("services", "service", "{api: {depends_on: [db]}}")
-    linked = Services(named=tuple(nodes))
+    linked = Services(named=nodes)
     depends_on: dict[str, list[str]] = {}
     for name, node in nodes.items():
         path = join("services", name)
@@ -44,6 +46,8 @@ def link_services(linking: Linking) -> Services:
         linking.add(node.items[at].place, path, said)
     _refuse_idle_limits(linking, nodes, linked)
     linked.upstream = upstream_of(depends_on)
+    broken = nodes.keys() - linked.services.keys()
+    linked.targets = {**linked.managers, **{name: Unlinked(resource=f"unlinked:{name}") for name in sorted(broken)}}
     return linked
 
 

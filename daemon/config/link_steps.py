@@ -10,7 +10,6 @@ from daemon.config.document import Node, join
 from daemon.config.link_checks import Checks
 from daemon.config.link_services import Services
 from daemon.config.linking import Linking
-from daemon.config.plugin_types import Unlinked
 from daemon.config.schema import StepKeys
 from daemon.config.secrets import has_reference
 from daemon.config.shapes import Shape, below, fields_of, is_secret
@@ -141,14 +140,13 @@ def _try_resources(
 ) -> None:
     """Ask what the step would touch for each check: what cannot be told now never can."""
     resource: Callable[[Any, Target], str] = linking.types.remediations[step.remediation].resource
-    broken = [name for name in services.named if name not in services.services]
-    managers = {**services.managers, **{name: Unlinked(resource=f"unlinked:{name}") for name in broken}}
     for name in names:
         own = checks.services.get(name, "")
-        service = Service(name=own) if own in broken else services.services.get(own)
+        is_broken = own in services.named and own not in services.services
+        service = Service(name=own) if is_broken else services.services.get(own)
         if service is None and name in checks.services:
             continue  # there is no such service, which is reported
-        target = Target(node=linking.node, check=name, service=service, managers=managers)
+        target = Target(node=linking.node, check=name, service=service, managers=services.targets)
         try:
             resource(step.options, target)
         except HealdError as error:

@@ -65,8 +65,9 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False)
 
 
+@functools.lru_cache(maxsize=1024)  # files repeat their conditions, and parsing is half of what loading a rule costs
 def parse(text: str) -> Tree[Token]:
-    """The tree of a condition. Raises ConditionError."""
+    """The tree of a condition, which nobody may change. Raises ConditionError."""
     size = len(text.encode("utf-8", "replace"))
     if size > MOST_BYTES:
         raise ConditionError(

@@ -22,6 +22,8 @@ from daemon.metrics import Metrics
 from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.lasting import lasting
 from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads
 from daemon.runtime.watchdog import Watchdog
@@ -43,7 +45,8 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
     form = configure()
     overrides = Overrides(listen=listen, mode=mode)
     try:
-        setup = overrides.apply(load(config))
+        with lasting():
+            setup = overrides.apply(load(config))
     except ConfigError as error:
         print(error.render(), file=sys.stderr)  # noqa: T201  # for the person at the terminal, as `heald validate` says it
         return BAD_CONFIG
@@ -63,9 +66,8 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
 
 
 def _refused(error: BaseException) -> int:
-    is_locked = isinstance(error, LockedError)
-    log.error("locked" if is_locked else "store_refused", f"{error}.")
-    return LOCKED if is_locked else BAD_CONFIG
+    log.error("locked" if isinstance(error, LockedError) else "store_refused", f"{error}.")
+    return LOCKED if isinstance(error, LockedError) else BAD_CONFIG
 
 
 def _first(error: BaseException) -> BaseException:
@@ -77,11 +79,11 @@ async def _serve(setup: Setup, overrides: Overrides, *, state_dir: Path, runtime
     clock = SystemClock()
     store = await Store.open(state_dir, clock)
     try:
-        daemon = Daemon(setup, overrides, store=store, clock=clock, state_dir=state_dir, runtime_dir=runtime_dir)
+        with lasting():
+            daemon = Daemon(setup, overrides, store=store, clock=clock, state_dir=state_dir, runtime_dir=runtime_dir)
         await daemon.serve(on_terminal=form is Form.CONSOLE)
     finally:
-        left = await store.close()
-        if left:
+        if left := await store.close():
             log.error("rows_left", f"{left} rows could not be written and are lost.")
     return 0
 
@@ -100,16 +102,13 @@ class Daemon:
         runtime_dir: Path | None,
     ) -> None:
         self._overrides = overrides
-        self._store = store
-        self._clock = clock
-        self._state_dir = state_dir
+        self._store, self._clock, self._state_dir = store, clock, state_dir
         self._node = socket.gethostname()
         self._metrics = Metrics(version=__version__)
         self._notify = NotifySocket()
         self._not_ready: str | None = "heald is starting"
         self._reloading = asyncio.Lock()
-        self._reload_wanted = asyncio.Event()
-        self._stop_wanted = asyncio.Event()
+        self._reload_wanted, self._stop_wanted = asyncio.Event(), asyncio.Event()
         self._pages = PageServer(metrics=self._metrics, readiness=lambda: self._not_ready)
         self._assembly = self._assemble(setup)
         self._desk = Desk(
@@ -233,7 +232,7 @@ class Daemon:
 
     async def _reload(self) -> list[str]:
         try:
-            setup = self._overrides.apply(await asyncio.to_thread(load, self._assembly.setup.path))
+            setup, bindings = await asyncio.to_thread(self._read)
             await self._pages.listen(setup.settings.listen)
         except ConfigError as error:
             return [problem.render() for problem in error.problems]
@@ -242,10 +241,16 @@ class Daemon:
         except Exception as bug:  # noqa: BLE001  # a bug of ours in reading a file; the configuration in use is good
             log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
-        self._assembly.replace(setup)
+        self._assembly.replace(setup, bindings)
         self._bound_history()
         log.info("reloaded", f"The configuration was read again: {_size(setup)}.")
         return []
+
+    def _read(self) -> tuple[Setup, Bindings]:
+        """In a thread: the configuration, with all that can be made of it beside the loop."""
+        with lasting():
+            setup = self._overrides.apply(load(self._assembly.setup.path))
+            return setup, self._assembly.prepare(setup)
 
     def _bound_history(self) -> None:
         settings = self._assembly.setup.settings
@@ -263,8 +268,9 @@ class Daemon:
             state_dir=str(self._state_dir),
         )
         if on_terminal:
-            names = ", ".join(setup.checks) or "nothing"
-            log.info("watching", f"Metrics at http://{address}/metrics. Watched: {names}.")
+            log.info(
+                "watching", f"Metrics at http://{address}/metrics. Watched: {', '.join(setup.checks) or 'nothing'}."
+            )
 
     def _say_status(self, *, remembers: bool) -> None:
         setup, board = self._assembly.setup, self._assembly.board

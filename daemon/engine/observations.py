@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from daemon.model.check import Run, Sample
 
@@ -56,13 +57,19 @@ class Observed:
     since: dict[str, tuple[Sample, float]] = field(default_factory=dict)  # by sample: present value, its first run
 
 
+class Needs(NamedTuple):
+    """What is to be kept of one check."""
+
+    every: float  # its interval in seconds: a reading older than three of them is missing to other checks
+    keep: Mapping[str, float]  # by sample, how many seconds of the past windows look back on
+    unchanged: frozenset[str]  # samples whose present value's first run is asked for
+
+
 @dataclass(kw_only=True, slots=True)
 class _Seen:
     """What one check saw."""
 
-    every: float
-    keep: Mapping[str, float]
-    unchanged: frozenset[str]
+    needs: Needs
     looked: float | None = None  # end of the newest run that could look
     excused: float = 0.0  # seconds since then for which heald itself stood still
     blind: str | None = None  # why the newest run could not look
@@ -77,26 +84,25 @@ class Observations:
         self._seen: dict[str, _Seen] = {}
 
     def declare(self, check: str, every: float, keep: Mapping[str, float], unchanged: frozenset[str]) -> None:
-        """Say what to keep of a check; what was kept before stays as far as it is still asked for.
+        """Say what to keep of a check (`Needs`); what was kept before stays as far as it is still asked for.
 
-        Args:
-            check: its name; runs of checks that were not declared are ignored.
-            every: its interval in seconds: a reading older than three of them is missing to other checks.
-            keep: by sample, how many seconds of the past windows look back on.
-            unchanged: samples whose present value's first run is asked for.
+        Runs of checks that were not declared are ignored.
         """
+        needs = Needs(every, keep, unchanged)
         seen = self._seen.get(check)
         if seen is None:
-            self._seen[check] = _Seen(every=every, keep=dict(keep), unchanged=unchanged)
+            self._seen[check] = _Seen(needs=needs)
             return
-        seen.every, seen.keep, seen.unchanged = every, dict(keep), unchanged
+        if seen.needs == needs:
+            return
+        seen.needs = needs
         for observed in seen.subjects.values():
-            observed.series = {name: series for name, series in observed.series.items() if name in keep}
-            observed.since = {name: since for name, since in observed.since.items() if name in unchanged}
+            observed.series = {name: series for name, series in observed.series.items() if name in needs.keep}
+            observed.since = {name: since for name, since in observed.since.items() if name in needs.unchanged}
 
     def kept(self) -> dict[str, float]:
         """By check, for how many seconds at most its samples are kept; 0 where only the newest reading is."""
-        return {name: max(seen.keep.values(), default=0.0) for name, seen in self._seen.items()}
+        return {name: max(seen.needs.keep.values(), default=0.0) for name, seen in self._seen.items()}
 
     def drop(self, check: str) -> None:
         """Forget a check."""
@@ -112,6 +118,7 @@ class Observations:
             if is_newest:
                 seen.blind = run.error
             return
+        needs = seen.needs
         for reading in run.readings:
             observed = seen.subjects.get(reading.subject)
             if observed is None:
@@ -119,10 +126,10 @@ class Observations:
                 seen.subjects[reading.subject] = observed
             elif is_newest:
                 observed.at, observed.samples = run.ended, reading.samples
-            if seen.keep:
-                _extend(observed, reading.samples, run.ended, seen.keep)
-            if seen.unchanged and is_newest:
-                _compare(observed, reading.samples, run.ended, seen.unchanged)
+            if needs.keep:
+                _extend(observed, reading.samples, run.ended, needs.keep)
+            if needs.unchanged and is_newest:
+                _compare(observed, reading.samples, run.ended, needs.unchanged)
         if is_newest:
             names = tuple([reading.subject for reading in run.readings])
             if seen.looked == run.ended and not run.is_look:  # history gives one run back in parts
@@ -173,11 +180,11 @@ class Observations:
 
     def is_stale(self, check: str, at: float, now: float) -> bool:
         """Whether a reading of another check is older than three of its intervals."""
-        return now - at > STALE_AFTER * self._seen[check].every
+        return now - at > STALE_AFTER * self._seen[check].needs.every
 
     def every(self, check: str) -> float:
         """The interval of a declared check in seconds."""
-        return self._seen[check].every
+        return self._seen[check].needs.every
 
 
 def _extend(observed: Observed, samples: Mapping[str, Sample], at: float, keep: Mapping[str, float]) -> None:
@@ -202,6 +209,6 @@ def _compare(observed: Observed, samples: Mapping[str, Sample], at: float, names
 
 def _forget(seen: _Seen, now: float) -> None:
     """Forget subjects that have been gone for longer than anybody looks back."""
-    longest = max((STALE_AFTER * seen.every, *seen.keep.values()))
+    longest = max((STALE_AFTER * seen.needs.every, *seen.needs.keep.values()))
     for name in [name for name, observed in seen.subjects.items() if observed.at < now - longest]:
         del seen.subjects[name]

@@ -67,7 +67,7 @@ class Assembly:
         self.circumstances.store_why = self._store_why
         self._wire_judges()
         self._wire_carriers()
-        self.scheduler = Scheduler(
+        self.scheduler = self.aftercare.timetable = Scheduler(
             clock=clock,
             start_run=self.runs.start,
             interval=self.pipeline.interval,
@@ -77,7 +77,6 @@ class Assembly:
             on_lag=metrics.schedule_lag.observe,
             on_skip=lambda check, why: metrics.check(check.name).skipped(),
         )
-        self.aftercare.timetable = self.scheduler
         self.scheduler.replace(setup.checks)
         metrics.read_from(self.sources())
 
@@ -194,15 +193,18 @@ class Assembly:
     async def could_restore(self) -> bool:
         """Whether the store, which could not be read at the start, can be now."""
         try:
-            await recall(self.store, self.observations, longest=self._bindings.longest_window)
+            return bool(await recall(self.store, self.observations, longest=self._bindings.longest_window))
         except StoreError as error:
             self._unread = str(error)
             return False
-        return True
 
-    def replace(self, setup: Setup) -> None:
-        """Swap the configuration; what is under way ends under the old one."""
-        bindings = Bindings(setup, self._node)
+    def prepare(self, setup: Setup) -> Bindings:
+        """What `replace` needs of a configuration: most of its work, which may be done beside the loop."""
+        return Bindings(setup, self._node)
+
+    def replace(self, setup: Setup, bindings: Bindings | None = None) -> None:
+        """Swap the configuration, prepared or not; what is under way ends under the old one."""
+        bindings = bindings or self.prepare(setup)
         for rule in self._bindings.rules.keys() - bindings.rules.keys():
             self.metrics.forget_rule(rule)
         self.setup, self._bindings = setup, bindings
@@ -269,8 +271,7 @@ class Assembly:
         )
 
     def _readings(self) -> list[tuple[str, Reading]]:
-        newest = self.runs.newest.items()
-        return [(name, reading) for name, run in newest if run.error is None for reading in run.readings]
+        return [(name, it) for name, run in self.runs.newest.items() if run.error is None for it in run.readings]
 
     @property
     def proof(self) -> Proof:

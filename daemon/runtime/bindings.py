@@ -1,6 +1,6 @@
 """A linked configuration as the pipeline needs it: by check, every rule that judges it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -8,7 +8,7 @@ from daemon.config.setup import Setup
 from daemon.engine.condition import Condition, View
 from daemon.engine.facts import FITS, Fit
 from daemon.engine.lifecycle import Timing
-from daemon.engine.observations import Observations
+from daemon.engine.observations import Needs, Observations
 from daemon.errors import RemediationError
 from daemon.model.check import Check
 from daemon.model.rule import Limit, Rule, Severity, Step
@@ -74,6 +74,7 @@ class Bindings:
             for name in rule.checks:
                 self.by_check[name].append(self._bind(rule, setup.checks[name]))
         self.pairs = frozenset((rule.name, check) for rule in setup.rules for check in rule.checks)
+        self.needs = self._needs(())  # by check, what its conditions look back on
         self.roots = frozenset(name for needed in setup.upstream.values() for name in needed)
         self.checks_of: dict[str, tuple[str, ...]] = {
             service: tuple(check.name for check in setup.checks.values() if check.service == service)
@@ -97,6 +98,10 @@ class Bindings:
 
         `copies` are the rules of attempts under way, as they were at the claim: their conditions look back too.
         """
+        for name, needed in (self._needs(copies) if (copies := list(copies)) else self.needs).items():
+            observations.declare(name, *needed)
+
+    def _needs(self, copies: Iterable[Rule]) -> Mapping[str, Needs]:
         keep: dict[str, dict[str, float]] = {}
         unchanged: dict[str, set[str]] = {}
         pairs = ((rule, check) for rule in (*self.rules.values(), *copies) for check in rule.checks)
@@ -106,8 +111,10 @@ class Bindings:
                 lengths[sample] = max(seconds, lengths.get(sample, 0.0))
             for check, sample in condition.unchanged:
                 unchanged.setdefault(check, set()).add(sample)
-        for name, configured in self.setup.checks.items():
-            observations.declare(name, configured.every, keep.get(name, {}), frozenset(unchanged.get(name, ())))
+        return {
+            name: Needs(it.every, keep.get(name, {}), frozenset(unchanged.get(name, ())))
+            for name, it in self.setup.checks.items()
+        }
 
     def target(self, check: Check, subject: str) -> Target:
         """What an incident of this check and subject is about."""

@@ -221,7 +221,10 @@ class Pipeline:
             self._aftercare.knows((ladder.rule, ladder.resource))
         if track is None and judged.verdict is not Verdict.BREACHED and not judged.memory:
             return judged.verdict, None
-        return judged.verdict, self._advance(binding, run, subject, judged, track)
+        track = self._advance(binding, run, subject, judged, track)
+        if subject.blind is None:
+            self._aftercare.doubts.heard(track, judged.verdict, run.ended)
+        return judged.verdict, track
 
     def _advance(
         self, binding: Binding, run: Run, subject: Subject, judged: Judged, track: Track | None

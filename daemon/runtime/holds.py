@@ -116,12 +116,12 @@ class Holds:
         for incident in self._firing(key):
             self.tell(incident, reason, sentence)
 
-    def tell(self, incident: Incident, reason: HoldReason, sentence: str) -> None:
+    def tell(self, incident: Incident, reason: HoldReason, sentence: str, *, though_muted: bool = False) -> None:
         """Tell people, once per incident; `exhausted` is told even if something else was told before."""
         is_told = incident.handed_over is not None
         if is_told and (reason is not HoldReason.EXHAUSTED or incident.handed_over is reason):
             return
-        if self._is_muted(incident) or self.is_quiet(incident):
+        if (self._is_muted(incident) and not though_muted) or self.is_quiet(incident):
             return
         self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
         log.error(

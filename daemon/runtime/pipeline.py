@@ -4,6 +4,7 @@ Nothing here waits. What becomes of a proposal stands in `healing.py`; who carri
 """
 
 from dataclasses import replace
+from functools import partial
 
 from daemon.engine.condition import ABSENT, View
 from daemon.engine.counting import steady_of
@@ -223,7 +224,8 @@ class Pipeline:
             return judged.verdict, None
         track = self._advance(binding, run, subject, judged, track)
         if subject.blind is None:
-            self._aftercare.doubts.heard(track, judged.verdict, run.ended)
+            sick = partial(self._health.sick_upstream, binding.check.service)
+            self._aftercare.doubts.heard(track, judged.verdict, run.ended, sick)
         return judged.verdict, track
 
     def _advance(

@@ -48,3 +48,9 @@ def test_a_silence_keeps_it_quiet_until_it_ends(tmp_path: Path) -> None:
     world.simulation.assembly.orders.make(OrderKind.SILENCE, ABOUT, who="ann", why="work", lasts=1000.0)
     assert told(world.run(995)) is None
     assert told(world.run(1010)) is HoldReason.BLIND_NOW
+
+
+def test_what_opened_under_a_sick_upstream_is_told_once_that_is_well(tmp_path: Path) -> None:
+    world = World(tmp_path, HEAD + RULE).at(0, api=DOWN, db=DOWN).at(15, api=NO_VALUE).at(1000, db=up())
+    assert told(world.run(999)) is None
+    assert told(world.run(1020)) is HoldReason.BLIND_NOW

@@ -280,7 +280,7 @@ def test_a_storm_that_a_reload_switched_off_is_over(tmp_path: Path) -> None:
     assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
 
 
-def test_who_was_held_by_upstream_counts_again_once_it_was_clear_though_nothing_was_proposed_then(tmp_path: Path) -> None:
+def test_who_was_held_by_upstream_counts_again_once_it_was_clear_though_nobody_asked(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(6).replace("  s0: {run_by", "  s0: {depends_on: [s5], run_by"))
     world.at(15, s0=DOWN, s5=DOWN).at(35, s0=up(), s5=up()).run(100)
     before = len(world.story())

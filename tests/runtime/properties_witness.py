@@ -91,6 +91,7 @@ class Witness:
         self.judging: Run | None = None
         self.looked: dict[str, tuple[float, Run]] = {}  # by check: its newest second look
         self.known: dict[str, Run] = {}  # by check: its newest run that could look
+        self.blind: set[str] = set()  # checks whose newest run could not look
         self.missing: dict[tuple[str, str], float] = {}  # by check and subject: since when it is not found
         self.offset: float | None = None
         self.jumped = -math.inf
@@ -157,7 +158,9 @@ class Witness:
         self.judging = run
         if run.is_look:
             self.looked[run.check] = (self.now, run)
+        self.blind.discard(run.check)
         if run.error is not None:
+            self.blind.add(run.check)
             return
         before, self.known[run.check] = self.members(run.check), run
         subjects = {it.subject for it in run.readings}
@@ -267,9 +270,15 @@ class Witness:
             return True
         quiet, scope = (OrderKind.SILENCE, OrderKind.MAINTENANCE), self.scope(it)
         if any(wish.kind in quiet and wish.covers(scope) and self.now < wish.until for wish in self.wishes.values()):
-            return it.hold is not None or it.rule.startswith(OWN)
+            return it.hold is not None or it.rule.startswith(OWN) or not self._is_breached(it)
         blind = [other for other in incidents if other.rule == f"{OWN}blind" and other.check == it.check]
         return any(other.closed is None and other.handed_over is not None for other in blind)
+
+    def _is_breached(self, it: Incident) -> bool:
+        """Whether its newest run found it breached: then something is proposed, and done or held."""
+        run = self.known.get(it.check)
+        is_seen = run is not None and it.check not in self.blind
+        return is_seen and self.verdict(run, it.subject) is Verdict.BREACHED
 
     def _is_between(self, it: Incident) -> bool:
         """Whether neither `when` nor `clear_when` holds: then the state stays, as whoever wrote them wants it."""

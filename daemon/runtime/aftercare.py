@@ -17,9 +17,8 @@ from daemon.model.track import Ladder
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board, LadderKey
+from daemon.runtime.doubts import BLIND_FOR, Doubts
 from daemon.runtime.holds import Holds
-
-BLIND_FOR = 600.0  # seconds an unverified ladder waits for a known run before people are told (docs/judgement.md)
 
 
 class Timetable(Protocol):
@@ -43,6 +42,7 @@ class Aftercare:
         self._holds = holds
         self._clock = clock
         self._metrics = metrics
+        self.doubts = Doubts(board, holds)
         self.timetable: Timetable | None = None
 
     def replace(self, bindings: Bindings) -> None:

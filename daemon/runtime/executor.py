@@ -161,7 +161,7 @@ class Executor:
 
     async def _effect(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> None:
         late = self._clock.steady() - attempt.claimed.boottime
-        if late > BEGIN_WITHIN:
+        if late > BEGIN_WITHIN or late >= attempt.timeout:
             summary = f"the claim took {late:.1f}s to be written: too late to begin"
             self._aftercare.finish(attempt.id, AttemptState.LAPSED, Outcome(summary=summary))
             return
@@ -173,23 +173,29 @@ class Executor:
             resource=attempt.resource,
         )
         try:
-            outcome = await self._act(proposal, attempt, bindings)
+            outcome = await self._act(proposal, attempt, bindings, within=attempt.timeout - late)
         except RemediationError as error:
             failed = _masked(Outcome(summary=str(error), details=error.details), bindings)
             self._aftercare.finish(attempt.id, AttemptState.FAILED, failed, permanent=error.permanent)
         else:
             self._aftercare.finish(attempt.id, AttemptState.SUCCEEDED, _masked(outcome, bindings))
 
-    async def _act(self, proposal: Proposal, attempt: Attempt, bindings: Bindings) -> Outcome:
-        """Run the remediation within its timeout, enforced from outside. Raises RemediationError."""
+    async def _act(self, proposal: Proposal, attempt: Attempt, bindings: Bindings, *, within: float) -> Outcome:
+        """Run the remediation within what its claim left of its timeout, enforced from outside.
+
+        Were heald killed now, the next one would count the effect as over at claim + timeout.
+
+        Raises:
+            RemediationError: it failed, or did not end in time.
+        """
         kind = bindings.setup.types.remediations[attempt.remediation]
         target = bindings.target(bindings.setup.checks[proposal.check], proposal.subject)
-        context = self._context(proposal, attempt.id, attempt.timeout, bindings)
+        context = self._context(proposal, attempt.id, within, bindings)
         try:
             drive = await driven(
                 kind.act(proposal.step.options, target, context),
                 self._clock,
-                within=attempt.timeout,
+                within=within,
                 grace=_CANCEL_GRACE,
             )
         except RemediationError:

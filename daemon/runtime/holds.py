@@ -112,21 +112,25 @@ class Holds:
         return [it for it in self._board.open_incidents(key) if it.state is IncidentState.FIRING]
 
     def hand_over(self, key: LadderKey, reason: HoldReason, sentence: str) -> None:
-        """Tell people, once per incident; `exhausted` is told even if something else was told before."""
+        """Tell people of what fires and shares a ladder."""
         for incident in self._firing(key):
-            is_told = incident.handed_over is not None
-            if is_told and (reason is not HoldReason.EXHAUSTED or incident.handed_over is reason):
-                continue
-            if self._is_muted(incident) or self.is_quiet(incident):
-                continue
-            self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
-            log.error(
-                "handed_over",
-                f"Incident {incident.id} of rule {incident.rule} needs people: {sentence}.",
-                incident=incident.id,
-                rule=incident.rule,
-                reason=str(reason),
-            )
+            self.tell(incident, reason, sentence)
+
+    def tell(self, incident: Incident, reason: HoldReason, sentence: str, *, though_muted: bool = False) -> None:
+        """Tell people, once per incident; `exhausted` is told even if something else was told before."""
+        is_told = incident.handed_over is not None
+        if is_told and (reason is not HoldReason.EXHAUSTED or incident.handed_over is reason):
+            return
+        if (self._is_muted(incident) and not though_muted) or self.is_quiet(incident):
+            return
+        self._board.put_incident(replace(incident, handed_over=reason, handed_over_at=self._clock.stamp()))
+        log.error(
+            "handed_over",
+            f"Incident {incident.id} of rule {incident.rule} needs people: {sentence}.",
+            incident=incident.id,
+            rule=incident.rule,
+            reason=str(reason),
+        )
 
     def exhaust(self, key: LadderKey, remediation: str) -> None:
         """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`."""

@@ -168,11 +168,9 @@ class Pipeline:
         tracked = self._board.subjects.get((binding.rule.name, run.check), _NO_SUBJECTS)
         for subject in subjects(binding, run, self._observations, tracked):
             judged, track = self._judge_subject(binding, run, subject, said)
-            verdict = judged.verdict if judged is not None else None
-            verdicts.add(verdict)
-            is_firing = track is not None and track.state is IncidentState.FIRING
-            if judged is not None and track is not None and is_firing and verdict is Verdict.BREACHED:
-                breached.append((binding, track, judged.view))
+            verdicts.add(judged and judged.verdict)
+            if judged is not None and judged.verdict is Verdict.BREACHED and track is not None:
+                breached += [(binding, track, judged.view)] if track.state is IncidentState.FIRING else []
         if self._circumstances.is_graced and verdicts == {Verdict.CLEAR}:
             self._circumstances.was_clear(binding.rule.name, run.check)
         return breached
@@ -210,12 +208,11 @@ class Pipeline:
                 self._healing.looked(rule.name, run, subject.name, Verdict.UNKNOWN)
             return None, track
         ladder = board.ladders.get((rule.name, resource)) if resource and board.ladders else None
-        floor = self._floor(ladder)
         lenient = ladder is not None and ladder.attempt is not None
         judged = judge(
             binding.when,
             binding.clear_when,
-            view_of(run, subject, self._observations, floor, lenient=lenient),
+            view_of(run, subject, self._observations, self._floor(ladder), lenient=lenient),
             track.memory if track else (),
             knows_breach=track is not None or bool(board.watches),
         )
@@ -228,7 +225,10 @@ class Pipeline:
             self._aftercare.knows((ladder.rule, ladder.resource))
         if track is None and judged.verdict is not Verdict.BREACHED and not judged.memory:
             return judged, None
-        return judged, self._advance(binding, run, subject, judged, track)
+        track, sick = self._advance(binding, run, subject, judged, track), self._health.sick_upstream
+        if subject.blind is None:
+            self._aftercare.doubts.heard(track, judged.verdict, run.ended, lambda: sick(binding.check.service))
+        return judged, track
 
     def _advance(
         self, binding: Binding, run: Run, subject: Subject, judged: Judged, track: Track | None

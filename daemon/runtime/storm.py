@@ -70,6 +70,7 @@ class Storm:
             if self._newest is not None or self._left:
                 self._newest, self._left = None, set()
                 self._close()
+            self._excused.clear()
             return
         if steady - self._looked < _LOOK_AGAIN:
             return
@@ -103,8 +104,8 @@ class Storm:
         return sick, counted
 
     def tick(self) -> None:
-        """Look without a proposal: a storm's end must be seen when nothing is proposed any more."""
-        if self._newest is not None or self._left:
+        """Look without a proposal: when nothing is proposed any more, who is well again and a storm's end are seen."""
+        if self._newest is not None or self._left or self._excused:
             self._look()
 
     # ---- the one incident ---------------------------------------------------------------------------------------

@@ -279,11 +279,11 @@ class Simulation:
         self._begin(attempt, self._effect(attempt))
 
     def _begin(self, attempt: Attempt, effect: Effect) -> None:
-        takes = min(effect.takes, attempt.timeout)
-        if effect.begins > BEGIN_WITHIN:
+        takes, left = effect.takes, attempt.timeout - effect.begins
+        if effect.begins > BEGIN_WITHIN or left <= 0:
             takes, effect = 0.0, replace(effect, state=AttemptState.LAPSED, permanent=False, then=lambda: None)
-        elif effect.takes > attempt.timeout:
-            effect = replace(effect, state=AttemptState.FAILED, permanent=False)
+        elif takes > left:
+            takes, effect = left, replace(effect, state=AttemptState.FAILED, permanent=False)
         ends = self.clock.steady() + effect.begins + takes
         heapq.heappush(self._effects, (ends, next(self._count), attempt.id, effect))
 

@@ -54,6 +54,39 @@ def test_an_effect_that_begins_in_time_is_made(tmp_path: Path) -> None:
     in_a_shop(tmp_path, story)
 
 
+@pytest.mark.parametrize(("timeout", "ended_after"), [("20s", 20.0), ("4s", None)])
+def test_what_begins_late_ends_when_its_claim_is_as_old_as_its_timeout(
+    tmp_path: Path, timeout: str, ended_after: float | None
+) -> None:
+    """Were heald killed, the next one would count it as over by then."""
+
+    async def story(shop: Shop) -> None:
+        claim, ended = shop.store.claim, []
+
+        async def slow_claim(*arguments, **options):
+            hold = await claim(*arguments, **options)
+            await pass_time(4.0)
+            return hold
+
+        async def hang() -> Outcome:
+            try:
+                await pass_time(1000)
+            finally:
+                ended.append(shop.clock.steady())
+            return Outcome(summary="never")
+
+        shop.store.claim, shop.act = slow_claim, hang
+        began = shop.clock.steady()
+        await shop.live(21)
+        first = (await shop.attempts())[0]
+        if ended_after is None:
+            assert (first.state, ended) == (A.LAPSED, [])
+        else:
+            assert (first.state, ended) == (A.FAILED, [began + ended_after])
+
+    in_a_shop(tmp_path, story, RULES.replace("timeout: 20s", f"timeout: {timeout}"))
+
+
 def test_a_remediation_that_takes_too_long_is_ended_and_has_failed(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         ended = []

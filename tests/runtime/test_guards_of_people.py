@@ -280,6 +280,15 @@ def test_a_storm_that_a_reload_switched_off_is_over(tmp_path: Path) -> None:
     assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
 
 
+def test_who_was_held_by_upstream_counts_again_once_it_was_clear_though_nobody_asked(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(6).replace("  s0: {run_by", "  s0: {depends_on: [s5], run_by"))
+    world.at(15, s0=DOWN, s5=DOWN).at(35, s0=up(), s5=up()).run(100)
+    before = len(world.story())
+    world.at(115, **{f"s{n}": DOWN for n in range(5)}).run(150)
+    assert len(world.story()) == before
+    assert [it.rule for it in world.board.incidents.values() if it.handed_over is H.STORM] == ["heald:storm"]
+
+
 def test_a_storm_outlives_a_crash(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(10))
     world.at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)

@@ -1,6 +1,7 @@
 """heald itself, as `heald run` in the foreground."""
 
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -12,27 +13,33 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import Request
 
 from bench.peers.plan import Plan
-from bench.peers.processes import alive, child
+from bench.peers.processes import alive, child, cpu_seconds
 from bench.peers.targets import free_ports
 
 NAME = "heald"
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COMMAND = Path(sys.executable).with_name("heald")
+_SCRAPE = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
 READY_WITHIN = 180.0  # seconds
+
+
+def looks(plan: Plan, number: int) -> str:
+    """How a check looks: its type and options."""
+    port, more = plan.nginx.port_of(number), "".join(f", {name}: {value}" for name, value in plan.options.items())
+    if plan.kind == "http" or (plan.kind == "mixed" and number % 2):
+        return f"http: {{url: 'http://127.0.0.1:{port}/', expect_status: [200]{more}}}"
+    return f"tcp: {{host: 127.0.0.1, port: {port}{more}}}"
 
 
 def rules(plan: Plan) -> str:
     """A file of checks, each with one rule."""
-    form = "http: {{url: 'http://127.0.0.1:{}/', expect_status: [200]{}}}"
-    if plan.kind == "tcp":
-        form = "tcp: {{host: 127.0.0.1, port: {}{}}}"
-    more = "".join(f", {name}: {value}" for name, value in plan.options.items())
-    every = f"{plan.every * 1000:.0f}ms"
-    checks = (f"  c{it}: {{{form.format(plan.nginx.port_of(it), more)}, every: {every}}}\n" for it in plan.numbers)
-    judged = (f"  r{it}: {{check: c{it}, when: up == 0}}\n" for it in plan.numbers)
-    return "version: 1\nchecks:\n" + "".join(checks) + "rules:\n" + "".join(judged)
+    checks = "".join(f"  c{number}: {{{looks(plan, number)}}}\n" for number in plan.numbers)
+    judged = "".join(f"  r{number}: {{check: c{number}, when: up == 0}}\n" for number in plan.numbers)
+    defaults = f"defaults: {{checks: {{every: {plan.every * 1000:.0f}ms}}}}\n"
+    return f"version: 1\n{defaults}checks:\n{checks}rules:\n{judged}"
 
 
 @dataclass(kw_only=True)
@@ -40,7 +47,7 @@ class Noted:
     """What `inside` wrote."""
 
     ticks: list[tuple[float, float, float]] = field(default_factory=list)  # moment, late, CPU meanwhile
-    claims: dict[str, float] = field(default_factory=dict)  # seconds, by rule
+    claims: dict[str, tuple[float, float]] = field(default_factory=dict)  # by rule: seconds, and of CPU meanwhile
 
     def between(self, began: float, ended: float) -> list[tuple[float, float, float]]:
         """Ticks of a stretch of CLOCK_MONOTONIC, with those that were held up at its end."""
@@ -56,6 +63,7 @@ class Heald:
         self.rules.write_text(text)
         self.log = folder / "log"
         self.started_in = 0.0  # seconds from the start of the process to READY=1
+        self.started_with = 0.0  # seconds of CPU until then
         self._notes = folder / "inside.json"
         self._inside = inside or profile is not None
         self._profile = profile
@@ -85,6 +93,7 @@ class Heald:
             with child([*command, *words], log=self.log, env=env) as self._process:
                 self.wait_ready()
                 self.started_in = time.monotonic() - began
+                self.started_with = cpu_seconds(self.pids)
                 yield self
 
     @property
@@ -120,23 +129,26 @@ class Heald:
         if self._profile is not None:
             self._process.send_signal(signal.SIGUSR1)
 
-    def metrics(self) -> str:
-        """Its metrics page."""
-        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=60) as answer:
-            text: str = answer.read().decode()
-        return text
+    def metrics(self) -> tuple[str, float]:
+        """Its metrics page, asked for as Prometheus does, and how many seconds that took."""
+        began = time.monotonic()
+        with urllib.request.urlopen(Request(f"http://{self.address}/metrics", headers=_SCRAPE), timeout=60) as answer:
+            body = answer.read()
+        took = time.monotonic() - began
+        return gzip.decompress(body).decode(), took
 
     def noted(self) -> Noted:
         """What was noted inside; once it has ended."""
         found = json.loads(self._notes.read_text())
-        return Noted(ticks=[(at, late, cpu) for at, late, cpu in found["ticks"]], claims=found["claims"])
+        return Noted(**found)
 
 
-def validate(rules_file: Path) -> float:
-    """Seconds that `heald validate` takes."""
-    began = time.monotonic()
+def validate(rules_file: Path) -> tuple[float, float]:
+    """Seconds that `heald validate` takes, on the wall and of CPU."""
+    began, used = time.monotonic(), os.times()
     subprocess.run([COMMAND, "validate", rules_file], check=True, stdin=subprocess.DEVNULL, capture_output=True)
-    return time.monotonic() - began
+    took, now = time.monotonic() - began, os.times()
+    return took, now.children_user + now.children_system - used.children_user - used.children_system
 
 
 def count(metrics: str, name: str, **labels: str) -> float:

@@ -6,7 +6,8 @@ At its end it writes to the file that `$BENCH_INSIDE` names, as JSON:
 `ticks`: of a timer every 5 ms, the moment (CLOCK_MONOTONIC), how late the loop called it, and how much CPU the whole
 process had meanwhile, in seconds. A loop that its own process holds up is late and has had CPU; one that is late
 and has had little was not let on a core.
-`claims`: by rule, seconds from the end of the first run that breached to the commit of the claim.
+`claims`: by rule, seconds from the end of the first run that breached to the commit of the claim, and how much CPU the
+whole process had meanwhile.
 With `$BENCH_PROFILE`, from SIGUSR1 on, also what cProfile sees of the loop's thread, to that file.
 """
 
@@ -29,8 +30,8 @@ class Inside:
 
     def __init__(self) -> None:
         self.ticks: list[tuple[float, float, float]] = []
-        self.claims: dict[str, float] = {}
-        self._breached: dict[str, float] = {}  # by check, boottime seconds
+        self.claims: dict[str, tuple[float, float]] = {}
+        self._breached: dict[str, tuple[float, float]] = {}  # by check: boottime, CPU of the process; seconds
         self._profile = cProfile.Profile()
 
     async def tick(self) -> None:
@@ -66,14 +67,15 @@ class Inside:
 
         def taken(pipeline: Pipeline, run: Any) -> None:
             if not run.is_look and any(reading.samples.get("up") == 0 for reading in run.readings):
-                self._breached.setdefault(run.check, run.ended)
+                self._breached.setdefault(run.check, (run.ended, time.process_time()))
             take(pipeline, run)
 
         async def claimed(store: Store, attempt: Any, *arguments: Any, **named: Any) -> Any:
             hold = await claim(store, attempt, *arguments, **named)
             began = self._breached.get(attempt.rule)
             if hold is None and began is not None:
-                self.claims.setdefault(attempt.rule, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
+                took = time.clock_gettime(time.CLOCK_BOOTTIME) - began[0]
+                self.claims.setdefault(attempt.rule, (took, time.process_time() - began[1]))
             return hold
 
         app._serve = served

@@ -13,7 +13,7 @@ from bench.peers.targets import Nginx
 class Plan:
     """Checks of one kind, each with one rule."""
 
-    kind: str  # tcp or http
+    kind: str  # tcp, http or, for heald alone, mixed: every other one
     checks: int
     every: float  # seconds
     nginx: Nginx

@@ -57,6 +57,8 @@ def _target(figure: Figure) -> str:
 def _verdict(figure: Figure) -> str:
     if figure.is_reached is None:
         return ""
+    if math.isnan(figure.value):
+        return "not measured"
     return "yes" if figure.is_reached else f"no, {number(figure.shortfall)} times"
 
 

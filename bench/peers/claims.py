@@ -21,7 +21,7 @@ _HEAD = """\
 version: 1
 settings: {mode: act, allow: [restart], startup_grace: 0s, budget: [1000/1h]}
 """
-_SERVICE = '  s{0}: {{run_by: {{command: {{start: ["true"], stop: ["true"], status: ["true"]}}}}}}\n'
+_SERVICE = '  s{0}: {{run_by: {{command: {{start: ["true"], stop: ["true"]}}}}}}\n'
 _CHECK = "  sick{0}: {{service: s{0}, tcp: {{host: 127.0.0.1, port: {1}}}, every: 1s}}\n"
 _RULE = "  sick{0}: {{check: sick{0}, when: up == 0, for: 0s, steps: [restart: {{}}]}}\n"
 

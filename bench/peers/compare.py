@@ -14,7 +14,7 @@ from bench.peers.targets import Nginx, nginx
 
 ROUNDS = 3
 CHECKS, EVERY = 1000, 10.0
-WARM = 6.0  # seconds that each peer runs before it is measured
+WARM = 4.0  # seconds that each peer runs before it is measured
 MEASURED = 10.0  # seconds; a whole number of intervals, so that whatever is done once in each is done as often
 KEEP_ALIVE = "keep_alive"  # the option of heald's http check that keeps a connection for the next run
 

@@ -1,5 +1,6 @@
-"""CPU per check, side by side: every peer watches the same targets, one after the other, three rounds."""
+"""CPU per check, side by side: every peer watches targets of the same kind in the same seconds, three rounds."""
 
+import contextlib
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,16 @@ from bench.peers import heald, monit, prometheus
 from bench.peers.plan import Peer, Plan
 from bench.peers.processes import cpu_seconds, memory, wait_until
 from bench.peers.report import Figure
-from bench.peers.targets import Nginx, nginx
+from bench.peers.targets import nginx
+from checks.http import Options
 
 ROUNDS = 3
 CHECKS, EVERY = 1000, 10.0
-WARM = 4.0  # seconds that each peer runs before it is measured
+WARM = EVERY  # seconds that each runs before it is measured: every check has then run once
 MEASURED = 10.0  # seconds; a whole number of intervals, so that whatever is done once in each is done as often
+PEERS: tuple[Peer, ...] = (heald, prometheus, monit)
 KEEP_ALIVE = "keep_alive"  # the option of heald's http check that keeps a connection for the next run
+_KEPT = f"{heald.NAME} with kept connections"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,38 +34,66 @@ class Sample:
     connections: float  # per check
 
 
-def measured(peer: Peer, plan: Plan, folder: Path) -> Sample:
-    """Start a peer, let it run warm, and count what it uses for what nginx sees of it."""
-    folder.mkdir(parents=True)
-    before_any = plan.nginx.seen()
-    with peer.start(plan, folder) as pids:
-        wait_until(lambda: plan.nginx.seen() != before_any, within=60, what=f"{peer.NAME} looks")
-        time.sleep(WARM)
-        before, used, began = plan.nginx.seen(), cpu_seconds(pids), time.monotonic()
-        time.sleep(MEASURED)
-        after, used, took = plan.nginx.seen(), cpu_seconds(pids) - used, time.monotonic() - began
-        held = memory(pids)
-    accepts, requests = after.accepts - before.accepts, after.requests - before.requests
-    looked = requests if plan.kind == "http" else accepts
-    if not looked:
-        raise RuntimeError(f"{peer.NAME} did not look at all; its files are in {folder}")
-    return Sample(
-        micros=used / looked * 1e6,
-        done=looked / (plan.checks / plan.every * took),
-        resident=held.resident,
-        proportional=held.proportional,
-        connections=accepts / looked,
-    )
+class Contestant:
+    """A peer that looks at an nginx of its own, like the others', so that what it does can be counted."""
+
+    def __init__(self, name: str, peer: Peer, kind: str, options: Mapping[str, str]) -> None:
+        self.name = name
+        self._peer = peer
+        self._kind = kind
+        self._options = options
+
+    def start(self, stack: contextlib.ExitStack, folder: Path) -> None:
+        """Until the stack is left."""
+        folder.mkdir(parents=True)
+        server = stack.enter_context(nginx(folder / "nginx"))
+        self._plan = Plan(kind=self._kind, checks=CHECKS, every=EVERY, nginx=server, options=dict(self._options))
+        self._pids = stack.enter_context(self._peer.start(self._plan, folder))
+
+    def wait(self) -> None:
+        """Until it looks."""
+        wait_until(lambda: self._plan.nginx.seen().accepts, within=60, what=f"{self.name} looks")
+
+    def begin(self) -> None:
+        """Count from here on."""
+        self._before, self._used, self._began = self._plan.nginx.seen(), cpu_seconds(self._pids), time.monotonic()
+
+    def end(self) -> Sample:
+        """What it used for what nginx saw of it."""
+        after, used = self._plan.nginx.seen(), cpu_seconds(self._pids) - self._used
+        took, held = time.monotonic() - self._began, memory(self._pids)
+        accepts, requests = after.accepts - self._before.accepts, after.requests - self._before.requests
+        looked = requests if self._kind == "http" else accepts
+        if not looked:
+            raise RuntimeError(f"{self.name} did not look at all")
+        return Sample(
+            micros=used / looked * 1e6,
+            done=looked / (CHECKS / EVERY * took),
+            resident=held.resident,
+            proportional=held.proportional,
+            connections=accepts / looked,
+        )
 
 
-def rounds(contestants: Mapping[str, tuple[Peer, Plan]], folder: Path) -> dict[str, list[Sample]]:
-    """Every contestant once in each round, so that what else the machine does falls on all of them."""
-    found: dict[str, list[Sample]] = {name: [] for name in contestants}
+def rounds(contestants: Sequence[Contestant], folder: Path) -> dict[str, list[Sample]]:
+    """Three times: all of them started, run warm and counted in the same seconds, so that what else the machine does
+    falls on all of them."""
+    found: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
     for number in range(ROUNDS):
-        for name, (peer, plan) in contestants.items():
-            sample = measured(peer, plan, folder / f"{number}-{name.split()[0]}-{plan.kind}-{len(plan.options)}")
-            print(f"  round {number + 1}, {name}: {sample.micros:.0f} µs, {sample.done:.3f} of the due", flush=True)
-            found[name].append(sample)
+        with contextlib.ExitStack() as stack:
+            for place, contestant in enumerate(contestants):
+                contestant.start(stack, folder / f"{number}-{place}")
+            for contestant in contestants:
+                contestant.wait()
+            time.sleep(WARM)
+            for contestant in contestants:
+                contestant.begin()
+            time.sleep(MEASURED)
+            for contestant in contestants:
+                sample = contestant.end()
+                found[contestant.name].append(sample)
+                said = f"{sample.micros:.0f} µs, {sample.done:.3f} of the due"
+                print(f"  round {number + 1}, {contestant.name}: {said}", flush=True)
     return found
 
 
@@ -86,39 +118,23 @@ def figures(kind: str, found: Mapping[str, Sequence[Sample]], targets: Mapping[s
 
 def tcp(folder: Path) -> list[Figure]:
     """CPU per TCP check, 1 000 every 10 s, one rule each."""
-    with nginx(folder / "nginx") as server:
-        plan = Plan(kind="tcp", checks=CHECKS, every=EVERY, nginx=server)
-        found = rounds({peer.NAME: (peer, plan) for peer in (heald, prometheus, monit)}, folder)
+    found = rounds([Contestant(peer.NAME, peer, "tcp", {}) for peer in PEERS], folder)
     return figures("tcp", found, {prometheus.NAME: 1 / 6, monit.NAME: 4.0})
 
 
 def http(folder: Path) -> list[Figure]:
     """CPU per HTTP check with a new connection, and with one that is kept where heald can."""
-    with nginx(folder / "nginx") as server:
-        plan = Plan(kind="http", checks=CHECKS, every=EVERY, nginx=server)
-        contestants: dict[str, tuple[Peer, Plan]] = {peer.NAME: (peer, plan) for peer in (heald, prometheus, monit)}
-        kept = keeping(server)
-        if kept is not None:
-            contestants[_KEPT] = (heald, kept)
-        found = rounds(contestants, folder)
+    contestants = [Contestant(peer.NAME, peer, "http", {}) for peer in PEERS]
+    can_keep = KEEP_ALIVE in Options.model_fields
+    if can_keep:
+        contestants.append(Contestant(_KEPT, heald, "http", {KEEP_ALIVE: "true"}))
+    found = rounds(contestants, folder)
     rows = figures("http", found, {prometheus.NAME: 1 / 3})
-    ratio = median(found[_KEPT]) / median(found[monit.NAME]) if kept is not None else float("nan")
+    ratio = median(found[_KEPT]) / median(found[monit.NAME]) if can_keep else float("nan")
     rows.append(Figure(name=f"http: {_KEPT} to {monit.NAME}", value=ratio, most=2.0))
-    if kept is not None:
+    if can_keep:
         connections = found[_KEPT][-1].connections
         rows.append(Figure(name=f"http: {_KEPT}, connections of one check", value=connections, most=0.1))
     else:
         print(f"  heald's http check has no option {KEEP_ALIVE}: a kept connection is not measured")
     return rows
-
-
-_KEPT = f"{heald.NAME} with kept connections"
-
-
-def keeping(server: Nginx) -> Plan | None:
-    """The plan with connections that are kept; None if heald has no such option."""
-    from checks.http import Options
-
-    if KEEP_ALIVE not in Options.model_fields:
-        return None
-    return Plan(kind="http", checks=CHECKS, every=EVERY, nginx=server, options={KEEP_ALIVE: "true"})

@@ -43,8 +43,8 @@ install: setup ## put heald on this host as a systemd service, or upgrade it (as
 uninstall: ## take it off again without a trace (ARGS=--keep: keep its rules and what it remembers)
 	@systemd/install.sh uninstall $(ARGS)
 
-bench: setup ## run every benchmark in bench/
-	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(PY) "$$script" $(ARGS); done
+bench: setup ## measure heald, alone and beside its peers (ARGS="tcp http": these alone)
+	@$(PY) -m bench $(ARGS)
 
 campaign: setup ## crash heald in every way, and have its services count (ARGS="--rounds 500 --seed 7")
 	@tests/lab/bootstrap.sh libfaketime mount util-linux

@@ -1,0 +1,19 @@
+"""All that is measured, in order."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.peers import claims, compare, load, long_day, surfaces
+from bench.peers.report import Figure
+
+MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
+    "tcp": compare.tcp,
+    "http": compare.http,
+    "many": load.many,
+    "overload": load.overload,
+    "page": surfaces.page,
+    "idle": surfaces.idle,
+    "start": surfaces.start,
+    "claims": claims.claims,
+    "long-day": long_day.long_day,
+}

@@ -1,6 +1,7 @@
 """Values, literals and dimensions."""
 
 import math
+import sys
 
 import pytest
 
@@ -72,6 +73,14 @@ def test_nan_infinities_and_what_is_no_number_are_missing(number: float | str | 
     assert judged("a <= 0", **given) is UNKNOWN
     assert judged("a in [1, 2]", **given) is UNKNOWN
     assert judged("has(a)", **given) is CLEAR
+
+
+@pytest.mark.parametrize("number", [sys.float_info.max, -sys.float_info.max])
+def test_the_largest_finite_numbers_are_numbers(number: float) -> None:
+    assert judged("has(a)", a=number) is BREACHED
+    assert judged("a + 0 == a and max(a, 5m) == a and unchanged(a) == 0s", a=number) is BREACHED
+    assert judged("api.a == a", a=number) is BREACHED
+    assert judged(f"a == {number:.0f}", a=number) is BREACHED
 
 
 @pytest.mark.parametrize(

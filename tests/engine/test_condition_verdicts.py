@@ -77,12 +77,19 @@ def test_a_blind_run_is_known_where_other_checks_decide() -> None:
 def test_a_blind_run_is_known_where_age_decides() -> None:
     world = World("up == 0 or age() > 5m")
     assert world.run(0.0, error="EMFILE") is UNKNOWN  # it never could look
-    assert "never could look" in world.because
+    assert world.because == "up is missing: EMFILE; age() is missing: the check never could look: EMFILE"
     assert world.run(10.0, up=1) is CLEAR
     assert world.because == "up = 1 != 0; age() = 0s <= 5m"
     assert world.run(310.0, error="EMFILE") is UNKNOWN  # 5m is not more than 5m, and up is missing
     assert world.run(311.0, error="EMFILE") is BREACHED
     assert world.because == "age() = 5m1s > 5m"
+
+
+def test_age_is_missing_before_the_first_run() -> None:
+    world = World("age() > 1m")
+    view = View("api", "", {}, None, 0.0, world.observations)
+    assert world.condition.judge(view) is UNKNOWN
+    assert world.condition.because(view) == "age() is missing: the check never could look"
 
 
 def test_age_alone_is_a_condition() -> None:
@@ -113,6 +120,33 @@ def test_has_tells_whether_there_is_a_value() -> None:
     assert judged("has(body_bytes)", up=1) is CLEAR
     assert judged("has(state)", state="") is BREACHED
     assert judged("has(ok)", ok=False) is BREACHED
+
+
+def test_has_of_another_check_is_unknown_where_nobody_looked_lately() -> None:
+    world = World("has(db.connections)")
+    assert world.run(0.0) is UNKNOWN
+    world.saw("db", 10.0, up=1)
+    assert world.run(11.0) is CLEAR
+    world.saw("db", 20.0, connections=0)
+    assert world.run(110.0) is BREACHED
+    assert world.run(110.1) is UNKNOWN
+    assert "more than three of its intervals" in world.because
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        ({"up": 1}, "the reading has no such sample"),
+        ({"connections": float("inf")}, "it is no finite number"),
+        ({"connections": "many"}, "the reading has str where a number belongs"),
+        ({"connections": True}, "the reading has bool where a number belongs"),
+    ],
+)
+def test_what_is_missing_of_another_check_says_why(reading: dict[str, float | str], why: str) -> None:
+    world = World("db.connections > 90")
+    world.saw("db", 0.0, **reading)
+    assert world.run(1.0) is UNKNOWN
+    assert world.because == f"db.connections is missing: {why}"
 
 
 def test_another_checks_reading_is_that_of_the_same_subject() -> None:
@@ -206,6 +240,8 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("a + b == 1 and up == 0", "a and b are missing: the reading has no such sample"),
         ("status / (up * 2) > 1", "status / (up * 2) is missing: up * 2 is 0, and nothing is divided by 0"),
         ("c == 1", "c is missing: it is no finite number"),
+        ("status * 1e307 * up > 1", "status * 1e307 * up is missing: the result is too large a number"),
+        ("status / 1e-307 > 1", "status / 1e-307 is missing: the result is too large a number"),
         ("delta(up, 5m) > 1", "delta(up, 5m) is missing: there is 1 known sample in the last 5m, and it needs 2"),
         ("db.up == 0", "db.up is missing: db has not looked yet"),
         (

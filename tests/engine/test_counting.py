@@ -116,7 +116,9 @@ def test_the_tightest_of_several_limits_is_the_one_that_holds_longest() -> None:
 def test_an_attempt_is_kept_while_a_limit_or_its_cooldown_could_still_count_it() -> None:
     made = attempt(at(500), ended=at(400), released=at(330))
     assert counts_still(made, 401.0, NOW)
-    assert not counts_still(made, 399.0, NOW)
+    assert not counts_still(made, 400.0, NOW)  # a window after its end it counts no more
+    assert not counts_still(replace(made, released=at(60)), 1.0, NOW)  # its cooldown of 60s is over
+    assert counts_still(replace(made, released=at(59)), 1.0, NOW)
     assert counts_still(replace(made, released=None), 1.0, NOW)
     assert counts_still(replace(made, cooldown=86400.0), 1.0, NOW)
 

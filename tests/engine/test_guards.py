@@ -132,6 +132,29 @@ def test_each_guard_holds_alone_and_says_why(reason: H) -> None:
     assert says in found[0].sentence
 
 
+UNTIL: dict[H, float] = {
+    H.STARTUP_GRACE: 1030.0,
+    H.CLOCK_JUMPED: 1045.0,
+    H.RESOURCE_BUSY: 1040.0,  # settled at 980, and a minute of verify
+    H.COOLDOWN: 1020.0,
+    H.LIMIT_RULE: 4400.0,  # the older of the two leaves the window of 1h
+    H.LIMIT_RESOURCE: 4300.0,
+    H.BUDGET: 4496.0,
+}
+
+
+@pytest.mark.parametrize("reason", ALONE, ids=str)
+def test_each_guard_knows_until_when_it_holds_where_it_can(reason: H) -> None:
+    of_proposal, of_facts, _ = ALONE[reason]
+    (found,) = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
+    assert found.until == UNTIL.get(reason)
+
+
+def test_a_time_that_is_over_holds_no_more() -> None:
+    over = replace(FACTS, grace_until=1000.0, jumped_until=1000.0, attempts=[made(60)])  # 60s of cooldown
+    assert holds(replace(PROPOSAL, run_ended=970.0), over) == []  # three intervals are not more than three
+
+
 @pytest.mark.parametrize(("first", "second"), list(zip(list(ALONE)[:-1], list(ALONE)[1:], strict=True)), ids=str)
 def test_of_two_guards_that_hold_the_earlier_is_the_decision(first: H, second: H) -> None:
     both: list[dict[str, Any]] = [{}, {}]
@@ -145,9 +168,10 @@ def test_of_two_guards_that_hold_the_earlier_is_the_decision(first: H, second: H
         both[1]["settings"] = replace(SETTINGS, mode=Mode.OBSERVE, allow=frozenset())
     if {first, second} == {H.RESOURCE_BUSY, H.SETTLING}:
         return  # one resource is either before verify or in it: the two never hold together
-    hold, _ = decide(replace(PROPOSAL, **both[0]), replace(FACTS, **both[1]))
+    hold, goes_on = decide(replace(PROPOSAL, **both[0]), replace(FACTS, **both[1]))
     assert hold is not None
     assert hold.reason is first
+    assert goes_on is (first is H.MODE and second is H.NOT_ALLOWED)  # on paper
 
 
 @pytest.mark.parametrize("reason", [H.MODE, H.NOT_ALLOWED])
@@ -157,11 +181,12 @@ def test_held_only_by_mode_or_not_allowed_goes_on_as_a_would_be_attempt(reason: 
     assert (hold.reason, goes_on) == (reason, True)
 
 
-def test_approval_holds_a_would_be_attempt() -> None:
+@pytest.mark.parametrize("reason", [H.MODE, H.NOT_ALLOWED])
+def test_approval_holds_a_would_be_attempt(reason: H) -> None:
     asking = replace(PROPOSAL, would=True, step=replace(STEP, asks=True))
-    hold, goes_on = decide(asking, replace(FACTS, **ALONE[H.MODE][1]))
+    hold, goes_on = decide(asking, replace(FACTS, **ALONE[reason][1]))
     assert hold is not None
-    assert (hold.reason, goes_on) == (H.MODE, False)
+    assert (hold.reason, goes_on) == (reason, False)
 
 
 def approval(**changes: Any) -> Approval:

@@ -39,6 +39,9 @@ IMPOSSIBLE = [
     ('state == "ok" and state == "critical"', ["state"]),
     ('state == "ok" and state in ["warning", "critical"]', ["state"]),
     ('state == "ok" and not (state == "ok")', ["state"]),
+    ('state != "ok" and state == "ok"', ["state"]),
+    ('state != "ok" and state != "bad" and state == "bad"', ["state"]),
+    ('state in ["ok", "bad"] and state != "ok" and state != "bad"', ["state"]),
     ("ok and not ok", ["ok"]),
     ("up == 0 and up == 1 or up == 2", ["up"]),
     ("up == 0 and latency_seconds > 5s and up == 1", ["up"]),
@@ -80,6 +83,10 @@ POSSIBLE = [
     "count_of(up == 0, 3, 5) and up == 1",
     "unchanged(up) > 5m and unchanged(up) < 1m",
     "a * 0 == 1",
+    "1 < 2 and up == 0",
+    'state in ["ok", "bad"] and state != "ok"',
+    'state != "ok" and state == "bad"',
+    'state != "ok" and state != "bad"',
 ]
 
 

@@ -114,13 +114,22 @@ def test_a_change_per_second_has_its_dimension() -> None:
     assert world.because == "rate(body_bytes, 1m) = 2KiB/s > 1KiB/s; trend(used_percent, 1m) = 0.01%/s > 5%/h"
 
 
-def until(points: list[tuple[float, float]], target: str = "100") -> float | None:
-    return after(f"time_until(a, {target}, 1m)", points, unit="s")
+def until(points: list[tuple[float, float]], target: str = "100", **how: bool) -> float | None:
+    return after(f"time_until(a, {target}, 1m)", points, unit="s", **how)
 
 
 def test_time_until_is_when_the_trend_reaches_the_target() -> None:
     assert until([(0, 50), (20, 60), (40, 70)]) == pytest.approx(60)
     assert until([(0, 50), (20, 40), (40, 30)], "0") == pytest.approx(60)
+    assert until([(0, 0), (20, 200), (40, 400)], "405") == pytest.approx(0.5)
+    world = World("up == 1 and time_until(used_percent, 100%, 1m) < 4h and up < 2")
+    for at in (0, 20, 40):
+        world.run(at, up=1, used_percent=50.0 + at / 2)
+    assert world.because == "up = 1; time_until(used_percent, 100%, 1m) = 1m < 4h; up = 1 < 2"
+
+
+def test_time_until_is_zero_where_the_trend_is_there_already() -> None:
+    assert until([(0, 0), (20, 100), (40, 99)]) == 0
 
 
 def test_time_until_is_zero_at_the_target_or_past_it_in_the_trends_direction() -> None:
@@ -128,6 +137,9 @@ def test_time_until_is_zero_at_the_target_or_past_it_in_the_trends_direction() -
     assert until([(0, 90), (20, 100), (40, 110)]) == 0
     assert until([(0, 10), (20, 0), (40, -10)], "0") == 0
     assert until([(0, 100), (20, 100), (40, 100)]) == 0
+    assert until([(0, 0), (20, 0), (40, 100)]) == 0  # the newest value is at the target, whatever the line says
+    assert until([(0, 100), (20, 105), (40, 110)]) == 0  # at the target where the window begins
+    assert until([(0, 0), (20, -5), (40, -10)], "0") == 0
 
 
 def test_time_until_is_missing_where_the_trend_moves_away() -> None:
@@ -142,6 +154,7 @@ def test_time_until_is_missing_where_the_trend_moves_away() -> None:
 def test_time_until_needs_what_a_trend_needs() -> None:
     assert until([(0, 50), (40, 70)]) is None
     assert until([(0, 50), (10, 60), (20, 70)]) is None
+    assert until([(10, 50), (10, 60), (10, 70)], lenient=True) is None  # of one instant
     world = World("time_until(used_percent, 50% + 50% / a, 1m) < 4h")
     for at in (0, 20, 40):
         verdict = world.run(at, used_percent=50.0 + at)
@@ -161,6 +174,29 @@ def test_unchanged_is_the_time_since_the_first_run_of_the_present_value() -> Non
     assert world.run(60) is UNKNOWN  # missing
     assert world.run(70, error="EMFILE") is UNKNOWN
     assert world.run(81, state="x") is BREACHED  # the same value all the time, as far as anybody saw
+
+
+def test_unchanged_is_zero_in_the_first_run_of_a_value() -> None:
+    world = World('state == "x" and unchanged(state) < 1s')
+    assert world.run(0, state="x") is BREACHED
+    assert world.because == 'state = "x"; unchanged(state) = 0s < 1s'
+
+
+def test_unchanged_is_missing_where_nobody_remembers_the_first_run() -> None:
+    world = World("unchanged(state) > 30s")
+    world.observations.declare("api", 10.0, {}, frozenset())
+    assert world.run(0, state="x") is UNKNOWN
+    assert world.because == "unchanged(state) is missing: no run of its present value is remembered"
+
+
+def test_unchanged_looks_at_other_checks_while_their_reading_is_new_enough() -> None:
+    world = World("unchanged(db.up) > 30s")
+    assert world.run(0) is UNKNOWN
+    for at in (0, 20, 40):
+        world.saw("db", at, up=1)
+    assert world.run(41) is BREACHED
+    assert world.run(131) is UNKNOWN  # more than three of its intervals of 30s
+    assert "is 1m31s old" in world.because
 
 
 def test_unchanged_is_of_numbers_and_booleans_too() -> None:
@@ -193,6 +229,15 @@ def test_count_of_counts_the_last_runs(seen: str, verdict: object) -> None:
         samples = {"B": {"a": 1}, "C": {"a": 0}, "U": {}}[letter]
         said = world.run(at * 10.0, **samples)
     assert said is verdict
+
+
+def test_a_count_that_is_unknown_names_what_was_missing_only_if_this_run_was_unknown() -> None:
+    tally = "count_of(a == 1 or up == 0, 2, 3) is unknown: of the last 3 runs"
+    world = World("count_of(a == 1 or up == 0, 2, 3)")
+    assert world.run(0, up=0) is UNKNOWN  # breached, though a is missing
+    assert world.because == f"{tally} 1 breached, 0 clear, 2 unknown"
+    assert world.run(10, up=1) is UNKNOWN
+    assert world.because == f"{tally} 1 breached, 0 clear, 2 unknown; a is missing: the reading has no such sample"
 
 
 def test_a_blind_run_is_an_unknown_one_of_the_last() -> None:

@@ -52,125 +52,12 @@ def test_membership_is_of_lists_and_of_texts(text: str, samples: dict[str, float
     assert judged(text, **samples) is verdict
 
 
-@pytest.mark.parametrize(
-    ("text", "says", "position"),
-    [
-        ("1 < status < 5", "comparisons do not chain; write 1 < status and status < 5", 11),
-        ("a == b == c", "write a == b and b == c", 7),
-        ("up = 0", "write ==", 3),
-        ("up == 0 && a == 1", "write and", 8),
-        ("up == 0 || a == 1", "write or", 8),
-        ("!ok", "write not", 0),
-        ("up => 1", "write >=", 3),
-        ("up =< 1", "write <=", 3),
-        ("up <> 1", "write !=", 4),
-        ("up === 1", "write ==", 5),
-        ("up == 0 AND a == 1", "did you mean and?", 8),
-        ("up == 0 Or a == 1", "did you mean or?", 8),
-        ("NOT up == 0", "did you mean not?", 0),
-        ("status In [5]", "did you mean in?", 7),
-        ("ok == True", "write true", 6),
-        ("up is 0", "write ==", 3),
-        ("up is not 0", "write !=", 3),
-        ("up == null", "write not has(x)", 6),
-        ("up == 0 for 1m", "key of the rule", 8),
-        ("up == 0 # down", "no comments", 8),
-        ("up == 0 -- down", "has no sample down", 11),
-        ("a > 1and b > 1", "1and has an unknown unit and", 4),
-        ("a % 2 == 0", "% stands only behind a number", 2),
-        ("a ** 2 == 4", "there is no power", 3),
-        ("a == +5", "leave the + out", 5),
-        ("state =~ 'x'", "write contains", 6),
-        ("state == 'x", "not closed", 9),
-        ("(up == 0", "close it", 8),
-        ("up == 0)", "closes nothing", 7),
-        ("up ==", "ends too early", 5),
-        ("", "the condition is empty", 0),
-        ("  \n ", "the condition is empty", 4),
-        ("up == 0 a == 1", "an operator belongs before it", 8),
-        ("a == not ok", "set brackets", 5),
-        ("status in [500,]", "a value is missing", 15),
-        ("status in []", "the list is empty", 10),
-        ("status in [[1]]", "a list stands only", 11),
-        ("status in [a]", "a list holds literals", 11),
-        ('status in [500, "a"]', "only equal ones are in one list", 16),
-        ("status == [500]", "write x in [500]", 10),
-        ("status in 500", "write [500]", 10),
-        ("status contains 5", "needs a list or a string on its left", 0),
-        ("[5] in status", "a list stands only", 0),
-        ('state > "a"', "> compares numbers", 6),
-        ("ok < true", "write == or !=", 3),
-        ("ä == 1", "unexpected character", 0),
-        ("up == 0; a == 1", "join two with", 7),
-        ("api.db.x == 1", "write check.sample", 6),
-        ("up\n== 0 and\nlatency_seconds > 5", "write 5s", 30),
-    ],
-)
-def test_a_wrong_condition_says_where_and_how_to_write_it(text: str, says: str, position: int) -> None:
-    error = refused(text)
-    assert says in str(error)
-    assert error.position == position
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("up", "up is a plain number, and a condition is true or false; compare it, such as up == 1"),
-        ("latency_seconds", "such as latency_seconds == 1s"),
-        ("state", "a condition is true or false"),
-        ("up and a == 1", "a condition is true or false"),
-        ("not up", "a condition is true or false"),
-        ("[1, 2]", "a list stands only"),
-        ("age()", "age() is seconds"),
-    ],
-)
-def test_a_condition_is_a_boolean(text: str, says: str) -> None:
-    assert says in str(refused(text))
-
-
 @pytest.mark.parametrize("text", ["true", "1 < 2", "not false", "1 in [1, 2]", "'a' == 'a' or true"])
 def test_a_condition_that_names_no_sample_is_refused(text: str) -> None:
     error = refused(text)
-    assert "names no sample" in str(error)
-    assert "up" in error.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "says", "position"),
-    [
-        ("lateny_seconds > 5s", "did you mean latency_seconds?", 0),
-        ("up == 0 or statsu == 5", "did you mean status?", 11),
-        ("nothing_like_it == 1", "it has up, latency_seconds", 0),
-        ("db.conections > 5", "did you mean connections?", 3),
-        ("dbb.connections > 5", "did you mean db?", 0),
-        ("zzz.connections > 5", "checks are api, db, disk", 0),
-        ("db > 5", "write db.up", 0),
-        ("avg > 5", "write avg(x, 5m)", 0),
-        ("averge(up, 5m) > 5", "did you mean", 0),
-        ("p99(up, 5m) > 5", "functions are", 0),
-        ("avg(up) > 5", "avg takes 2 arguments, and here are 1; write avg(x, 5m)", 0),
-        ("age(up) > 5s", "age takes no arguments", 0),
-        ("has(up == 0)", "has looks at a sample", 4),
-        ("avg(up + 1, 5m) > 5", "avg looks at a sample", 4),
-        ("avg(state, 5m) > 5", "avg takes numbers", 4),
-        ("avg(up, 5) > 5", "write 5s or 5m", 8),
-        ("avg(up, a) > 5", "is a duration", 8),
-        ("avg(up, 0s) > 5", "a window has a length", 8),
-        ("avg(up, -5m) > 5", "a window has a length", 8),
-        ("rate(io, 5m) > 5B/s", "per second already", 5),
-        ("time_until(used_percent, 100, 6h) < 4h", "write 100%", 25),
-        ("count_of(up, 3, 5)", "a condition is true or false", 9),
-        ("count_of(up == 0, 5, 3)", "write count_of(…, 3, 5)", 18),
-        ("count_of(up == 0, 0, 3)", "1 to 1000", 18),
-        ("count_of(up == 0, 1, 1001)", "1 to 1000", 21),
-        ("count_of(up == 0, 1.5, 3)", "whole runs", 18),
-        ("count_of(up == 0, a, 3)", "counts runs", 18),
-    ],
-)
-def test_unknown_names_and_wrong_arguments_are_refused(text: str, says: str, position: int) -> None:
-    error = refused(text)
-    assert says in str(error)
-    assert error.position == position
+    assert error.message == "the condition names no sample"
+    assert error.hint == f"name one of {', '.join(SAMPLES)}"
+    assert error.position == 0
 
 
 def test_an_error_renders_its_line_a_caret_and_a_sentence() -> None:

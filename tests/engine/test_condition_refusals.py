@@ -100,6 +100,7 @@ PLAIN = "only by a plain number"
         ("status in [,5]", "a value is missing here; write [1, 2]", 11),
         ("avg(,5m) > 5", f"unexpected ,; {HERE}", 4),
         ("up == * 5", f"unexpected *; {HERE}", 6),
+        ("* 5 == a", f"unexpected *; {HERE}", 0),
         ("a > 5 5s", f"unexpected 5s; {BEFORE}", 6),
         ("a > 5s 5", f"unexpected 5; {BEFORE}", 7),
         ("a > 5s true", f"unexpected true; {BEFORE}", 7),

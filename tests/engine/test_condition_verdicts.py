@@ -173,6 +173,21 @@ def test_one_of_several_other_subjects_must_be_named() -> None:
     assert named.because == 'disk["/var"].used_percent = 90% > 85%'
 
 
+def test_a_subject_that_is_named_is_that_one_and_no_other() -> None:
+    world = World('disk["/var"].used_percent > 85%')
+    world.saw("disk", 0.0, {"/": {"used_percent": 90}})
+    assert world.run(1.0) is UNKNOWN
+    assert world.because == 'disk["/var"].used_percent is missing: "/var" is not in the newest readings of disk'
+
+
+def test_a_text_of_another_check_is_a_text() -> None:
+    world = World('disk.state == "full"')
+    world.saw("disk", 0.0, {"/": {"state": "full"}})
+    assert world.run(1.0) is BREACHED
+    world.saw("disk", 2.0, {"/": {"state": 5}})
+    assert world.run(3.0) is UNKNOWN
+
+
 def test_a_neighbour_does_not_stand_for_a_subject_that_is_gone() -> None:
     world = World("disk.used_percent > 85%", subject="/var")
     world.saw("disk", 0.0, {"/": {"used_percent": 90}, "/var": {"used_percent": 10}})
@@ -190,7 +205,8 @@ def test_a_reading_older_than_three_intervals_is_missing() -> None:
     world.blind("db", 40.0)
     assert world.run(100.0) is BREACHED  # exactly three intervals of 30s
     assert world.run(100.1) is UNKNOWN
-    assert "more than three of its intervals of 30s" in world.because
+    why = "the newest reading of db is 1m30s old, which is more than three of its intervals of 30s"
+    assert world.because == f"db.connections is missing: {why}"
 
 
 def test_another_check_that_never_could_look_says_why() -> None:
@@ -258,6 +274,22 @@ def test_because_lists_the_operands_that_made_it_so(text: str, says: str) -> Non
     samples = {"up": 0, "latency_seconds": 7.2, "status": 503, "state": "failed", "ok": True}
     more = {"body_bytes": 1.5 * 2**30, "used_percent": 91.0, "io": 2**21, "c": float("nan")}
     assert because(text, **samples, **more) == says
+
+
+@pytest.mark.parametrize(
+    ("text", "sample", "why"),
+    [
+        ("ok", 1, "the reading has int where true or false belongs"),
+        ('state == "x"', 5.0, "the reading has float where a string belongs"),
+        ('state == "x"', True, "the reading has bool where a string belongs"),
+        ("a == 1", "1", "the reading has str where a number belongs"),
+        ("a == 1", True, "the reading has bool where a number belongs"),
+        ("a == 1", 10**400, "it is no finite number"),
+    ],
+)
+def test_what_is_of_another_kind_is_missing_and_says_so(text: str, sample: float | str, why: str) -> None:
+    name = text.split()[0]
+    assert because(text, **{name: sample}) == f"{name} is missing: {why}"
 
 
 @pytest.mark.parametrize(

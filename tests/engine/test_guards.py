@@ -130,6 +130,7 @@ def test_each_guard_holds_alone_and_says_why(reason: H) -> None:
     found = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
     assert [hold.reason for hold in found] == [reason]
     assert says in found[0].sentence
+    assert "None" not in found[0].sentence
 
 
 UNTIL: dict[H, float] = {
@@ -148,6 +149,27 @@ def test_each_guard_knows_until_when_it_holds_where_it_can(reason: H) -> None:
     of_proposal, of_facts, _ = ALONE[reason]
     (found,) = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
     assert found.until == UNTIL.get(reason)
+
+
+def test_a_resource_settles_until_its_settle_ends() -> None:
+    (hold,) = holds(PROPOSAL, replace(FACTS, watches={"svc:api@n": settling(watch(settled=False), 995.0)}))
+    assert (hold.reason, hold.until) == (H.SETTLING, 1005.0)
+    assert hold.sentence == "restart by rule other-rule was done, and settles, on svc:api@n"
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        (H.STARTUP_GRACE, {"grace_until": 1000.5}),
+        (H.CLOCK_JUMPED, {"jumped_until": 1000.5}),
+        (H.COOLDOWN, {"attempts": [made(59.5)]}),
+        (H.LIMIT_RULE, {"attempts": [made(3599.5), made(3000, resource="else")]}),
+    ],
+    ids=str,
+)
+def test_half_a_second_that_is_left_is_left(reason: H, changes: dict[str, Any]) -> None:
+    (hold,) = holds(PROPOSAL, replace(FACTS, **changes))
+    assert (hold.reason, hold.until) == (reason, 1000.5)
 
 
 def test_a_time_that_is_over_holds_no_more() -> None:
@@ -203,6 +225,8 @@ def approval(**changes: Any) -> Approval:
         (None, "who is being asked"),
         (approval(), "heald approve approval-1` within 3h"),
         (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "within 0s"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600)), "within 0s"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600 - 0.5)), None),
         (approval(state=ApprovalState.APPROVED), None),
     ],
 )
@@ -210,6 +234,13 @@ def test_an_approval_lets_pass_while_it_is_fresh(given: Approval | None, says: s
     found = holds(replace(PROPOSAL, step=replace(STEP, approval=True)), replace(FACTS, approval=given))
     assert [hold.reason for hold in found] == ([] if says is None else [H.APPROVAL])
     assert says is None or says in found[0].sentence
+
+
+@pytest.mark.parametrize(("asked", "until"), [(ago(3600), NOW.boottime + 3 * 3600), (ago(5 * 3600), NOW.boottime)])
+def test_a_question_is_open_until_it_expires(asked: Stamp, until: float) -> None:
+    facts = replace(FACTS, approval=approval(asked=asked))
+    (hold,) = holds(replace(PROPOSAL, step=replace(STEP, approval=True)), facts)
+    assert hold.until == until
 
 
 @pytest.mark.parametrize(
@@ -248,7 +279,9 @@ def test_a_manager_that_is_acting_on_it_and_a_rule_about_to_act_make_it_busy() -
 
 
 def test_a_run_that_began_before_the_last_jump_or_resume_decides_nothing() -> None:
-    assert [hold.reason for hold in holds(PROPOSAL, replace(FACTS, readings_from=999.1))] == [H.STALE_READING]
+    (hold,) = holds(PROPOSAL, replace(FACTS, readings_from=999.1))
+    assert hold.reason is H.STALE_READING
+    assert hold.sentence == "the deciding run began before the last clock jump or resume"
     assert holds(PROPOSAL, replace(FACTS, readings_from=999.0)) == []
 
 
@@ -262,7 +295,9 @@ def test_the_claim_asks_the_limits_and_the_cooldown_again() -> None:
 
 def test_a_limit_of_none_says_that_it_never_acts() -> None:
     never = replace(PROPOSAL, limit=(Limit(count=0, window=3600.0),))
-    assert "never acts" in holds(never, FACTS)[0].sentence
+    (hold,) = holds(never, FACTS)
+    assert (hold.reason, hold.until) == (H.LIMIT_RESOURCE, None)
+    assert hold.sentence == "svc:api@n has the limit 0/1h: it never acts"
 
 
 def test_people_are_told_at_once_of_what_only_they_can_end() -> None:

@@ -78,7 +78,16 @@ def test_during_verification_windows_do_not_ask_for_half_their_length() -> None:
     assert after("delta(a, 10m)", [(0, 1), (10, 3)]) is None
     assert after("delta(a, 10m)", [(0, 1), (10, 3)], lenient=True) == 2
     assert after("trend(a, 10m)", [(0, 1), (10, 3)], unit="/s", lenient=True) is None  # three all the same
-    assert after("rate(a, 10m)", [(10, 1), (10, 3)], unit="/s", lenient=True) is None  # of one instant
+    for call, points in (("rate", [(10, 1), (10, 3)]), ("trend", [(10, 1), (10, 2), (10, 3)])):
+        world = World(f"{call}(a, 10m) > 0/s")
+        assert runs(world, "a", points, lenient=True) is UNKNOWN
+        assert world.because == f"{call}(a, 10m) is missing: all its samples are of one instant"
+
+
+def test_a_window_whose_result_is_no_finite_number_is_missing() -> None:
+    world = World("sum(a, 1m) > 5")
+    assert runs(world, "a", [(0, 1e308), (10, 1e308)]) is UNKNOWN
+    assert world.because == "sum(a, 1m) is missing: the result is no finite number"
 
 
 def test_no_window_reaches_behind_the_floor() -> None:
@@ -98,12 +107,15 @@ def test_rate_is_the_increase_per_second() -> None:
 def test_a_decrease_is_a_counter_that_started_again_at_zero() -> None:
     assert after("rate(a, 1m)", [(0, 100), (20, 110), (40, 10)], unit="/s") == 0.5
     assert after("rate(a, 1m)", [(0, 100), (20, 0), (40, 0)], unit="/s") == 0
+    assert after("rate(a, 1m)", [(0, 100), (20, 100), (40, 110)], unit="/s") == 0.25  # standing still is no decrease
 
 
 def test_trend_is_the_least_squares_slope_per_second() -> None:
     assert after("trend(a, 1m)", [(0, 1), (20, 3), (40, 2)], unit="/s") == pytest.approx(0.025)
     assert after("trend(a, 1m)", [(1e9, 5), (1e9 + 20, 5), (1e9 + 40, 5)], unit="/s") == 0
     assert after("trend(a, 1m)", [(1e9, 0), (1e9 + 20, 2), (1e9 + 40, 4)], unit="/s") == pytest.approx(0.1, rel=1e-12)
+    large = [(0, 1e15), (10, 1e15 + 3), (31, 1e15 + 9)]  # of bytes in a large store, too, the small digits count
+    assert after("trend(a, 1m)", large, unit="/s") == pytest.approx(0.2896138482, rel=1e-9)
 
 
 def test_a_change_per_second_has_its_dimension() -> None:
@@ -148,7 +160,10 @@ def test_time_until_is_missing_where_the_trend_moves_away() -> None:
     assert until([(0, 50), (20, 50), (40, 50)]) is None
     world = World("time_until(used_percent, 100%, 1m) < 4h")
     runs(world, "used_percent", [(0, 90.0), (20, 80.0), (40, 70.0)])
-    assert "the trend moves away from 100%" in world.because
+    call = "time_until(used_percent, 100%, 1m)"
+    assert world.because == f"{call} is missing: the trend moves away from 100%"
+    runs(world, "used_percent", [(200, 50.0), (220, 50.0), (240, 50.0)])
+    assert world.because == f"{call} is missing: there is no trend, so it never reaches 100%"
 
 
 def test_time_until_needs_what_a_trend_needs() -> None:

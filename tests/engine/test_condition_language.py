@@ -122,6 +122,7 @@ def test_what_a_condition_looks_at_is_known() -> None:
 @pytest.mark.parametrize(
     ("text", "needs"),
     [
+        ("count_of(up == 0, 1000, 1000)", True),
         ("up == 0", False),
         ("age() > 5m", False),
         ("has(up)", False),
@@ -139,15 +140,44 @@ def test_whether_a_condition_needs_more_than_one_run_is_known(text: str, needs: 
 def test_a_check_whose_subjects_the_file_names_needs_one_of_them() -> None:
     mounts = OtherCheck(type="disk", samples=specs(used_percent=Dimension.PERCENT), subjects=("/", "/var"))
     scope = Scope(check="api", type="http", samples=SAMPLES, others={"mounts": mounts}, subjects=("",))
-    error = refused("mounts.used_percent > 5%", scope)
-    assert 'write mounts["/"].used_percent' in str(error)
-    assert error.position == 0
+    error = refused("up == 0 or mounts.used_percent > 5%", scope)
+    assert error.message == 'mounts has 2 subjects, "/", "/var", and this condition is of none of them'
+    assert error.hint == 'write mounts["/"].used_percent'
+    assert error.position == 11
     compile_condition('mounts["/var"].used_percent > 5%', scope)
     assert 'it has "/", "/var"; did you mean /var?' in str(refused('mounts["/vra"].used_percent > 5%', scope))
     same = Scope(check="inodes", type="disk", samples=SAMPLES, others={"mounts": mounts}, subjects=("/",))
     compile_condition("mounts.used_percent > 5%", same)
+    both = Scope(check="inodes", type="disk", samples=SAMPLES, others={"mounts": mounts}, subjects=("/var", "/"))
+    compile_condition("mounts.used_percent > 5%", both)
+
+
+def test_the_only_subject_that_the_file_names_stands_for_every_other() -> None:
+    root = OtherCheck(type="disk", samples=specs(used_percent=Dimension.PERCENT), subjects=("/",))
+    scope = Scope(check="api", type="http", samples=SAMPLES, others={"root": root}, subjects=("",))
+    compile_condition("root.used_percent > 5%", scope)
 
 
 def test_a_check_without_subjects_takes_none() -> None:
-    error = refused('db["x"].connections > 5')
-    assert "db has no subjects; write db.connections" in str(error)
+    error = refused('up == 0 or db["x"].connections > 5')
+    assert str(error) == "db has no subjects; write db.connections"
+    assert error.position == 11
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(check="api", type="http", samples=SAMPLES, subjects=("main", "standby")),
+        Scope(
+            check="api",
+            type="http",
+            samples=SAMPLES,
+            others={"api": OtherCheck(type="http", samples=SAMPLES, subjects=("main", "standby"))},
+        ),
+    ],
+    ids=["alone", "among others"],
+)
+def test_the_own_check_may_be_named_with_a_subject_that_it_has(scope: Scope) -> None:
+    compile_condition('api["standby"].up == 0', scope)
+    assert str(refused('api["x"].up == 0', scope)) == 'api has no subject "x"; it has "main", "standby"'
+    assert str(refused('api["main"].zzz == 0', scope)).startswith("api (http) has no sample zzz; it has up")

@@ -74,6 +74,13 @@ def test_a_blind_run_is_known_where_other_checks_decide() -> None:
     assert both.run(10.0, error="EMFILE") is CLEAR
 
 
+def test_in_a_blind_run_has_is_unknown_and_not_false() -> None:
+    world = World("has(up) == (db.up == 0)")
+    world.saw("db", 0.0, up=1)
+    assert world.run(1.0) is BREACHED  # both are false
+    assert world.run(2.0, error="EMFILE") is UNKNOWN
+
+
 def test_a_blind_run_is_known_where_age_decides() -> None:
     world = World("up == 0 or age() > 5m")
     assert world.run(0.0, error="EMFILE") is UNKNOWN  # it never could look
@@ -217,11 +224,13 @@ def test_another_check_that_never_could_look_says_why() -> None:
 
 
 def test_another_subject_of_the_own_check_may_be_named() -> None:
-    world = World('api["standby"].up == 0 and up == 0', subject="main")
-    world.saw("api", 0.0, {"main": {"up": 0}, "standby": {"up": 0}})
+    world = World('api["standby"].up == 1', subject="main")
+    world.saw("api", 0.0, {"main": {"up": 0}, "standby": {"up": 1}})
     assert world.condition.others == frozenset()
     assert world.condition.judge(View("api", "main", {"up": 0}, None, 0.0, world.observations)) is BREACHED
-    assert world.condition.judge(View("api", "main", {}, "EMFILE", 0.0, world.observations)) is UNKNOWN
+    blind_now = View("api", "main", {}, "EMFILE", 0.0, world.observations)
+    assert world.condition.judge(blind_now) is UNKNOWN  # it is of the same run
+    assert world.condition.because(blind_now) == 'api["standby"].up is missing: EMFILE'
 
 
 @pytest.mark.parametrize(
@@ -251,6 +260,12 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("used_percent > 90.9999999%", "used_percent = 91.0% > 90.9999999%"),  # no `91% > 91%`
         ("avg(latency_seconds, 1m) > 5s", "avg(latency_seconds, 1m) = 7.2s > 5s"),
         ("status - 3 == 500", "status - 3 = 500"),
+        ("up == 0 and -(status) < 1 and ok", "up = 0; -(status) = -503 < 1; ok = true"),
+        ("up == 0 and not has(a) and ok", "up = 0; has(a) = false; ok = true"),
+        (
+            "up == 0 and count_of(ok, 1, 1) and ok",
+            "up = 0; count_of(ok, 1, 1) = true (of the last 1 runs 1 breached, 0 clear, 0 unknown); ok = true",
+        ),
         ("a == 1", "a is missing: the reading has no such sample"),
         ("a == 1 or b == 1 or up == 1", "a and b are missing: the reading has no such sample"),
         ("a + b == 1 and up == 0", "a and b are missing: the reading has no such sample"),
@@ -294,7 +309,18 @@ def test_what_is_of_another_kind_is_missing_and_says_so(text: str, sample: float
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.25, "250ms"), (0.0, "0s"), (59.94, "59.94s"), (90.0, "1m30s"), (90061.0, "1d1h1m1s"), (-0.5, "-500ms")],
+    [
+        (0.25, "250ms"),
+        (0.0, "0s"),
+        (1.0, "1s"),
+        (1.5, "1.5s"),
+        (59.94, "59.94s"),
+        (60.0, "1m"),
+        (60.4, "1m"),
+        (90.0, "1m30s"),
+        (90061.0, "1d1h1m1s"),
+        (-0.5, "-500ms"),
+    ],
 )
 def test_seconds_are_shown_as_people_read_them(seconds: float, shown: str) -> None:
     assert because("latency_seconds < 9999h", latency_seconds=seconds) == f"latency_seconds = {shown} < 9999h"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.engine.condition import View
 from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, runs
 
 
@@ -96,7 +97,8 @@ def test_no_window_reaches_behind_the_floor() -> None:
     world = World("delta(a, 1m) > 0")
     runs(world, "a", [(0, 1), (20, 2), (40, 9)], floor=10)
     assert value_of(world) is None  # 20s of 1m
-    assert "since the attempt settled" in world.because
+    span = "the samples in the last 1m since the attempt settled span 20s, and it needs 30s"
+    assert world.because == f"delta(a, 1m) is missing: {span}"
     assert world.run(50, a=12.0, floor=10) is BREACHED
 
 
@@ -305,6 +307,9 @@ def test_runs_behind_the_floor_do_not_count_as_known() -> None:
     assert world.run(20, a=0, floor=10) is UNKNOWN
     assert world.run(30, a=0, floor=10) is CLEAR
     assert world.memory == (("a == 1", "B 10", "C 20", "C 30"),)
+    at_the_floor = World("count_of(a == 1, 1, 2)")
+    assert runs(at_the_floor, "a", [(0, 0), (10, 1)]) is BREACHED
+    assert at_the_floor.run(20, a=0, floor=10) is UNKNOWN
 
 
 def test_runs_of_an_earlier_boot_are_behind_every_floor() -> None:
@@ -312,6 +317,24 @@ def test_runs_of_an_earlier_boot_are_behind_every_floor() -> None:
     runs(world, "a", [(5000.0, 1), (5010.0, 1)])
     assert world.run(20, a=0) is BREACHED
     assert world.run(30, a=1, floor=1) is UNKNOWN
+
+
+def test_two_runs_that_ended_at_one_instant_are_two() -> None:
+    world = World("count_of(a == 1, 2, 2)")
+    world.run(10, a=1)
+    assert world.run(10, a=1, floor=5) is BREACHED
+
+
+def test_a_count_that_remembers_no_run_is_unknown() -> None:
+    world = World("count_of(a == 1, 1, 1)")
+    assert world.condition.judge(View("api", "", {"a": 1}, None, 0.0, world.observations)) is UNKNOWN
+
+
+def test_what_a_blind_run_could_not_decide_is_unknown_to_later_runs_too() -> None:
+    world = World("count_of(up == 0 or 1 < 2, 2, 2)")
+    assert world.run(0, error="EMFILE") is UNKNOWN
+    assert world.run(10, up=1) is UNKNOWN
+    assert world.run(20, up=1) is BREACHED
 
 
 def test_a_condition_without_a_count_remembers_nothing() -> None:

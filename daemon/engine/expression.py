@@ -124,7 +124,6 @@ class Minus(Node):
 
         super().__init__(text, start, child.end, child.dimension, value)
         self.adopt([child])
-        self.is_constant = child.is_constant
 
 
 class Arithmetic(Node):

@@ -69,11 +69,31 @@ def test_an_error_renders_its_line_a_caret_and_a_sentence() -> None:
     ]
 
 
+def test_of_many_lines_the_one_that_is_meant_is_shown() -> None:
+    text = "\nok or\r\nlatency_seconds > 5 or \r\nok or\nok"
+    assert refused(text).render().split("\n") == [
+        "latency_seconds > 5 or ",
+        "                  ^",
+        "line 3, column 19: latency_seconds is seconds; write 5s",
+    ]
+
+
 def test_of_a_very_long_condition_the_part_around_the_error_is_shown() -> None:
     shown, caret, sentence = refused("up == 0 or " * 300 + "latency_seconds > 5").render().split("\n")
     assert len(shown) <= 160
     assert shown[caret.index("^")] == "5"
+    assert caret.index("^") == 80
     assert sentence == "column 3319: latency_seconds is seconds; write 5s"
+    first, caret, _ = refused("latency_seconds > 5" + " or up == 0" * 300).render().split("\n")
+    assert first.startswith("latency_seconds > 5 or")
+    assert len(first) == 160
+    assert caret.index("^") == 18
+
+
+def test_a_line_that_is_just_as_wide_as_what_is_shown_is_shown_whole() -> None:
+    text = "up == 0 or " * 12 + "latency_seconds > 5         "
+    assert len(text) == 160
+    assert refused(text).render().split("\n")[:2] == [text, " " * 150 + "^"]
 
 
 def test_a_condition_of_four_kib_is_allowed_and_a_longer_one_refused() -> None:
@@ -103,6 +123,10 @@ def test_a_long_condition_is_not_a_deep_one() -> None:
     assert judged("up" + " + up" * 800 + " == 801", up=1) is BREACHED
     assert judged("ok" + " and ok" * 500, ok=True) is BREACHED
     assert judged("1 + 2 * (" * 64 + "up" + ")" * 64 + " > 1", up=1) is BREACHED
+
+
+def test_a_window_of_half_a_second_is_one() -> None:
+    assert compile_condition("avg(up, 500ms) > 1", SCOPE).windows == {("api", "up"): 0.5}
 
 
 def test_what_a_condition_looks_at_is_known() -> None:

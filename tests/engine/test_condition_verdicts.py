@@ -132,6 +132,7 @@ def test_has_tells_whether_there_is_a_value() -> None:
 def test_has_of_another_check_is_unknown_where_nobody_looked_lately() -> None:
     world = World("has(db.connections)")
     assert world.run(0.0) is UNKNOWN
+    assert world.because == "has(db.connections) is unknown: db has not looked yet"
     world.saw("db", 10.0, up=1)
     assert world.run(11.0) is CLEAR
     world.saw("db", 20.0, connections=0)
@@ -267,6 +268,7 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
             "up = 0; count_of(ok, 1, 1) = true (of the last 1 runs 1 breached, 0 clear, 0 unknown); ok = true",
         ),
         ("a == 1", "a is missing: the reading has no such sample"),
+        ("status > a", "a is missing: the reading has no such sample"),
         ("a == 1 or b == 1 or up == 1", "a and b are missing: the reading has no such sample"),
         ("a + b == 1 and up == 0", "a and b are missing: the reading has no such sample"),
         ("status / (up * 2) > 1", "status / (up * 2) is missing: up * 2 is 0, and nothing is divided by 0"),

@@ -55,6 +55,12 @@ def test_an_empty_window_is_missing(name: str) -> None:
     assert "there are no known samples in the last 30s" in world.because
 
 
+def test_the_past_of_a_neighbour_is_not_this_subjects() -> None:
+    world = World("avg(a, 1m) > 0", subject="web")
+    world.saw("api", 0, {"mail": {"a": 5.0}})
+    assert world.condition.judge(View("api", "web", {"a": 5.0}, None, 0.0, world.observations)) is UNKNOWN
+
+
 def test_delta_is_newest_minus_oldest() -> None:
     assert after("delta(a, 1m)", [(0, 100), (40, 7), (50, 3), (90, 5)]) == -2
 

@@ -129,6 +129,11 @@ def test_a_window_of_half_a_second_is_one() -> None:
     assert compile_condition("avg(up, 500ms) > 1", SCOPE).windows == {("api", "up"): 0.5}
 
 
+def test_of_several_windows_on_one_sample_the_longest_is_kept() -> None:
+    for text in ("avg(up, 5m) > 1 or max(up, 1h) > 1", "max(up, 1h) > 1 or avg(up, 5m) > 1"):
+        assert compile_condition(text, SCOPE).windows == {("api", "up"): 3600.0}
+
+
 def test_what_a_condition_looks_at_is_known() -> None:
     condition = compile_condition(
         "avg(latency_seconds, 5m) > 5s or max(latency_seconds, 1h) > 9s or unchanged(disk.state) > 1h"

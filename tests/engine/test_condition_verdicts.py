@@ -326,3 +326,23 @@ def test_what_is_of_another_kind_is_missing_and_says_so(text: str, sample: float
 )
 def test_seconds_are_shown_as_people_read_them(seconds: float, shown: str) -> None:
     assert because("latency_seconds < 9999h", latency_seconds=seconds) == f"latency_seconds = {shown} < 9999h"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (5.0, "5"),
+        (0.5, "0.5"),
+        (1234567.5, "1.23457e+06"),
+        (999_999_999_999_999.0, "999999999999999"),
+        (1e15, "1e+15"),
+        (-1e15, "-1e+15"),
+    ],
+)
+def test_plain_numbers_are_shown_as_people_read_them(number: float, shown: str) -> None:
+    assert because("a < 1e99", a=number) == f"a = {shown} < 1e99"
+
+
+@pytest.mark.parametrize(("length", "end"), [(120, '"'), (121, '…"')])
+def test_a_long_text_is_cut(length: int, end: str) -> None:
+    assert because("state != 'x'", state="é" * length) == f"state = \"{'é' * 120}{end} != 'x'"

@@ -96,6 +96,7 @@ def test_with_n_counting_it_holds_and_says_until_when() -> None:
     rows = [attempt(at(age), ended=at(age)) for age in (50, 40, 10)]
     limit = Limit(count=2, window=60.0)
     assert used(rows, limit, NOW) == 3
+    assert used([attempt(at(3700), ended=at(3600))], Limit(count=3, window=3600.0), NOW) == 0  # W after its end
     assert free_in(rows, limit, NOW) == pytest.approx(20)  # the second youngest must leave the window
     assert free_in(rows[:1], limit, NOW) == 0
 

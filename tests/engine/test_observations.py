@@ -26,6 +26,7 @@ def test_a_check_that_was_not_declared_leaves_nothing() -> None:
     observations.record(run(0, root={"used": 1}))
     assert observations.subjects("disk") == ()
     assert observations.looked_at("disk") is None
+    assert observations.find("disk", "", is_exact=True) == "disk has not looked yet"
 
 
 def test_only_declared_samples_have_a_series() -> None:

@@ -7,7 +7,8 @@ from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, because, blind
 
 
 @pytest.mark.parametrize(
-    "text", ["a == 1", "a != 1", "a < 1", "a >= 1", "a in [1]", "a not in [1]", "a == b", "a + 1 == 2"]
+    "text",
+    ["a == 1", "a != 1", "a < 1", "a >= 1", "a in [1]", "a not in [1]", "[1] contains a", "a == b", "a + 1 == 2"],
 )
 def test_a_comparison_with_a_missing_operand_is_unknown(text: str) -> None:
     assert judged(text, b=1) is UNKNOWN
@@ -249,6 +250,7 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("5s < latency_seconds", "5s < latency_seconds = 7.2s"),
         ("status in [500, 503]", "status = 503 in [500, 503]"),
         ("status not in [500, 503]", "status = 503 in [500, 503]"),
+        ("status in [500, 503] and up == 0", "status = 503 in [500, 503]; up = 0"),
         ("state contains 'fail'", "state = \"failed\" contains 'fail'"),
         ("state contains 'run'", "state = \"failed\" does not contain 'run'"),
         ("ok", "ok = true"),

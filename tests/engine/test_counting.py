@@ -92,6 +92,13 @@ def test_an_attempt_counts_however_it_ended(state: AttemptState) -> None:
     assert free_in([attempt(at(10), ended=at(5), state=state)], Limit(count=1, window=60.0), NOW) > 0
 
 
+def test_a_lost_one_counts_as_if_it_ended_at_claim_and_timeout() -> None:
+    found = attempt(at(100), ended=at(90), state=AttemptState.LOST)  # 90s ago it was found; its timeout is 120s
+    assert free_in([found], Limit(count=1, window=60.0), NOW) == 60 + 20
+    assert free_in([replace(found, state=AttemptState.RUNNING)], Limit(count=1, window=60.0), NOW) == 60 + 20
+    assert free_in([replace(found, state=AttemptState.FAILED)], Limit(count=1, window=60.0), NOW) == 0
+
+
 def test_with_n_counting_it_holds_and_says_until_when() -> None:
     rows = [attempt(at(age), ended=at(age)) for age in (50, 40, 10)]
     limit = Limit(count=2, window=60.0)

@@ -118,3 +118,19 @@ def test_the_present_value_of_each_sample_is_its_own_whatever_is_missing_beside_
     for at, name in enumerate(names):
         observations.record(run(at, root={name: 1.0}))
     assert observed(observations, "root").since == {name: (1.0, at) for at, name in enumerate(names)}
+
+
+def test_declaring_again_keeps_the_first_runs_that_are_still_asked_for() -> None:
+    observations = Observations()
+    observations.declare("disk", 10.0, {}, frozenset({"used", "free"}))
+    observations.record(run(0, root={"used": 1.0, "free": 2.0}))
+    observations.declare("disk", 10.0, {}, frozenset({"used"}))
+    assert observed(observations, "root").since == {"used": (1.0, 0)}
+
+
+def test_a_run_that_was_overtaken_is_not_the_first_of_the_present_value() -> None:
+    observations = Observations()
+    observations.declare("disk", 10.0, {}, frozenset({"used"}))
+    observations.record(run(20, root={"used": 2.0}))
+    observations.record(run(10, root={"used": 1.0}))
+    assert observed(observations, "root").since == {"used": (2.0, 20)}

@@ -116,6 +116,7 @@ def test_a_window_may_last_past_midnight_and_past_its_next_start() -> None:
     assert open_until(night, at("2026-11-22T04:00:00")) == at("2026-11-22T05:00:00")
     always = replace(WINDOW, cron="0 * * * *", lasts=2 * 3600.0)
     assert open_until(always, at("2026-11-22T04:30:00")) == at("2026-11-22T06:00:00")
+    assert open_until(always, at("2026-11-22T04:59:30")) == at("2026-11-22T06:00:00")  # half a minute before the next
 
 
 def openings(window: Window, day: str) -> list[str]:

@@ -97,6 +97,13 @@ def test_a_window_whose_result_is_no_finite_number_is_missing() -> None:
     assert world.because == "sum(a, 1m) is missing: the result is no finite number"
 
 
+def test_a_view_is_strict_unless_it_is_said_to_be_lenient() -> None:
+    world = World("delta(a, 10m) > 0")
+    runs(world, "a", [(0, 1), (10, 3)])
+    assert world.condition.judge(View("api", "", {"a": 3}, None, 10.0, world.observations)) is UNKNOWN
+    assert world.condition.judge(View("api", "", {"a": 3}, None, 10.0, world.observations, lenient=True)) is BREACHED
+
+
 def test_no_window_reaches_behind_the_floor() -> None:
     assert after("sum(a, 1m)", [(0, 1), (10, 2), (20, 4), (30, 8)], floor=10) == 12
     assert after("sum(a, 1m)", [(0, 1), (10, 2)], floor=10) is None
@@ -323,6 +330,21 @@ def test_runs_of_an_earlier_boot_are_behind_every_floor() -> None:
     runs(world, "a", [(5000.0, 1), (5010.0, 1)])
     assert world.run(20, a=0) is BREACHED
     assert world.run(30, a=1, floor=1) is UNKNOWN
+
+
+def test_a_ring_is_known_by_the_whole_text_of_what_it_counts() -> None:
+    world = World("ok and count_of(a == 1 or b == 1 or c == 1, 1, 1) and ok and count_of(a == 1 and b == 1, 1, 1)")
+    world.run(0, a=1, b=1)
+    assert [ring[0] for ring in world.memory] == ["a == 1 or b == 1 or c == 1", "a == 1 and b == 1"]
+
+
+def test_recording_a_run_leaves_what_is_judged_as_it_was() -> None:
+    world = World("count_of(a == 1, 1, 1)")
+    rings = (("a == 1", "B 0.0"),)
+    view = View("api", "", {"a": 0}, None, 1.0, world.observations, memory=rings)
+    assert world.condition.judge(view) is BREACHED
+    assert world.condition.record(view, rings) == (("a == 1", "C 1.0"),)
+    assert view.memory == rings
 
 
 def test_two_runs_that_ended_at_one_instant_are_two() -> None:

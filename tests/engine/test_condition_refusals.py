@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.engine.condition import Scope
+from daemon.engine.condition import OtherCheck, Scope
 from tests.engine.looking import SAMPLES, refused
 
 HAS = "it has up, latency_seconds, status, body_bytes, used_percent, io, state, ok, a, b, c"
@@ -302,6 +302,7 @@ def test_other_dimensions_say_which_they_are_and_how_to_write_it(text: str, sent
         ("io > 5kb/s", "5kb has an unknown unit kb; write 5KiB or 5kB", 5),
         ("used_percent > 5pct", "5pct has an unknown unit pct; write 5%", 15),
         ("00 > a", "00 begins with a zero; write 0", 0),
+        ("latency_seconds > 05s", "05s begins with a zero; write 5s", 18),
         ("5.5.5 > a", f"5.5.5 is not a number; {NUMBERS}", 0),
         ("5x/s > io", f"5x has an unknown unit x; {UNITS}", 0),
     ],
@@ -336,8 +337,15 @@ def test_an_operator_of_another_language_is_refused_with_ours(operator: str, fou
     assert (error.message, error.hint, error.position) == (found, write, 2)
 
 
+@pytest.mark.parametrize("word", ["null", "none", "nil", "NaN", "missing"])
+def test_there_is_no_word_for_a_missing_value(word: str) -> None:
+    error = refused(f"up == {word}")
+    assert str(error) == f"there is no value {word}; write not has(x) for a missing value"
+
+
 def test_of_a_check_without_samples_it_is_said_that_it_has_none() -> None:
-    bare = Scope(check="web", type="command", samples={})
+    bare = Scope(check="web", type="command", samples={}, others={"jet": OtherCheck(type="command", samples={})})
+    assert str(refused("jet > 5", bare)) == "jet is a check; a condition compares its samples; write jet.sample"
     assert str(refused("up == 0", bare)) == "web (command) has no sample up; it has none"
     assert str(refused("true", bare)) == "the condition names no sample"
 

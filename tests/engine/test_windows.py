@@ -336,6 +336,9 @@ def test_a_ring_is_known_by_the_whole_text_of_what_it_counts() -> None:
     world = World("ok and count_of(a == 1 or b == 1 or c == 1, 1, 1) and ok and count_of(a == 1 and b == 1, 1, 1)")
     world.run(0, a=1, b=1)
     assert [ring[0] for ring in world.memory] == ["a == 1 or b == 1 or c == 1", "a == 1 and b == 1"]
+    turned = World("ok and count_of(not a == 1, 1, 1)")
+    turned.run(0, a=1)
+    assert turned.memory == (("not a == 1", "C 0"),)
 
 
 def test_recording_a_run_leaves_what_is_judged_as_it_was() -> None:

@@ -70,6 +70,9 @@ def test_a_blind_run_is_known_where_other_checks_decide() -> None:
     world.saw("db", 15.0, connections=5)
     assert world.run(20.0, error="EMFILE") is UNKNOWN
     assert world.because == "up is missing: EMFILE"
+    nested = World("(up == 0 or db.connections > 90) and (db.connections < 99 and db.connections > 1)")
+    nested.saw("db", 5.0, connections=95)
+    assert nested.run(10.0, error="EMFILE") is BREACHED
     both = World("up == 0 and db.connections > 90")
     both.saw("db", 5.0, connections=5)
     assert both.run(10.0, error="EMFILE") is CLEAR

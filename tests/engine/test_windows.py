@@ -56,9 +56,10 @@ def test_an_empty_window_is_missing(name: str) -> None:
 
 
 def test_the_past_of_a_neighbour_is_not_this_subjects() -> None:
-    world = World("avg(a, 1m) > 0", subject="web")
-    world.saw("api", 0, {"mail": {"a": 5.0}})
-    assert world.condition.judge(View("api", "web", {"a": 5.0}, None, 0.0, world.observations)) is UNKNOWN
+    for text in ("avg(a, 1m) > 0", "unchanged(a) >= 0s"):
+        world = World(text, subject="web")
+        world.saw("api", 0, {"mail": {"a": 5.0}})
+        assert world.condition.judge(View("api", "web", {"a": 5.0}, None, 0.0, world.observations)) is UNKNOWN
 
 
 def test_delta_is_newest_minus_oldest() -> None:

@@ -135,10 +135,6 @@ class Other(Reference):
         """Whether there is a value; None where nobody looked, or not lately enough."""
         return None if isinstance(self._fresh(view), str) else self._value(view) is not None
 
-    def since(self, view: View) -> float | None:
-        """The end of the first run of the present value; a stale reading has no present value."""
-        return None if isinstance(self._fresh(view), str) else super().since(view)
-
     def whys(self, view: View) -> list[Why]:
         """Why there is no value."""
         observed = self._fresh(view)

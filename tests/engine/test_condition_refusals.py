@@ -67,6 +67,8 @@ PLAIN = "only by a plain number"
         ("status in [500,]", "a value is missing here; write [1, 2]", 15),
         ("status in []", "the list is empty, so nothing is in it; write at least one value", 10),
         ("status in [[1]]", f"{LIST}; write x in [1]", 11),
+        ("[1] + 1 == 2", f"{LIST}; write x in [1]", 0),
+        ('status in ["x"]', f'status is a plain number and "x" is a string; {EQUAL} compared', 11),
         ("status in [a]", "a list holds literals, and a is none; compare it with == instead", 11),
         ('status in [500, "a"]', f'500 is a plain number and "a" is a string; {EQUAL} in one list', 16),
         ("status == [500]", f"{LIST}; write x in [500]", 10),

@@ -308,6 +308,7 @@ def test_other_dimensions_say_which_they_are_and_how_to_write_it(text: str, sent
         ("a > 012", "012 begins with a zero; write 12", 4),
         ("a > 0x1F", f"0x1F is not a number; {NUMBERS}", 4),
         ("a > 1e999", "1e999 is too large a number", 4),
+        ("rate(a, 5m) > 1e999/s", "1e999/s is too large a number", 14),
         ("latency_seconds > 1e3s", f"1e3s is not a number; {NUMBERS}", 18),
         ("latency_seconds > 1.5 s", f"1.5 and s {APART}; write 1.5s", 22),
         ("body_bytes > 5k", "5k has an unknown unit k; write 5KiB or 5kB", 13),

@@ -26,6 +26,7 @@ PLAIN = "only by a plain number"
     ("text", "sentence", "position"),
     [
         ("1 < status < 5", "comparisons do not chain; write 1 < status and status < 5", 11),
+        ("1 < a < b < c", "comparisons do not chain; write 1 < a and a < b", 6),
         ("a == b == c", "comparisons do not chain; write a == b and b == c", 7),
         ("up = 0", "`=` is not an operator; write == to compare", 3),
         ("up == 0 && a == 1", "`&&` is not an operator; write and", 8),

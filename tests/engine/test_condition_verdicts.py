@@ -266,6 +266,7 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("used_percent > 90.9999999%", "used_percent = 91.0% > 90.9999999%"),  # no `91% > 91%`
         ("avg(latency_seconds, 1m) > 5s", "avg(latency_seconds, 1m) = 7.2s > 5s"),
         ("status - 3 == 500", "status - 3 = 500"),
+        ("status\n  - 3 == 500", "status - 3 = 500"),  # on one line
         ("up == 0 and -(status) < 1 and ok", "up = 0; -(status) = -503 < 1; ok = true"),
         ("up == 0 and not has(a) and ok", "up = 0; has(a) = false; ok = true"),
         (

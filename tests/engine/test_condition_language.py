@@ -123,6 +123,8 @@ def test_nesting_of_sixty_four_is_allowed_and_a_deeper_one_refused(nest) -> None
         error = refused(nest(depth))
         assert str(error) == "the condition is nested deeper than 64; split it into several rules"
         assert error.position > 0
+        for beside in (f"ok or {nest(depth)}", f"{nest(depth)} or ok"):
+            assert "deeper than 64" in str(refused(beside))
 
 
 def test_a_long_condition_is_not_a_deep_one() -> None:

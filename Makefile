@@ -46,7 +46,7 @@ uninstall: ## take it off again without a trace (ARGS=--keep: keep its rules and
 bench: setup ## run every benchmark in bench/
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(PY) "$$script" $(ARGS); done
 
-mutation: setup ## break the engine in every small way, and count what its tests notice; an hour (ARGS="*topology*")
+mutation: setup ## break the engine in every small way, and count what its tests notice; an hour or more (ARGS="*topology*")
 	@rm -rf mutants
 	@.venv/bin/mutmut run $(ARGS)
 	@.venv/bin/mutmut results

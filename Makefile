@@ -49,7 +49,7 @@ bench: setup ## run every benchmark in bench/
 mutation: setup ## break the engine in every small way, and count what its tests notice; an hour or more (ARGS="*topology*")
 	@rm -rf mutants
 	@.venv/bin/mutmut run $(ARGS)
-	@.venv/bin/mutmut results
+	@.venv/bin/mutmut results | grep -v ': not checked' || true
 
 campaign: setup ## crash heald in every way, and have its services count (ARGS="--rounds 500 --seed 7")
 	@tests/lab/bootstrap.sh libfaketime mount util-linux

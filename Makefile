@@ -1,6 +1,6 @@
 # Each target is complete in itself on a fresh Debian or Ubuntu; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-host run test check install uninstall bench campaign format reference lock clean
+.PHONY: help setup demo demo-host run test check install uninstall bench mutation campaign format reference lock clean
 .NOTPARALLEL:
 # The environment is the checkout's own, whatever is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -46,6 +46,11 @@ uninstall: ## take it off again without a trace (ARGS=--keep: keep its rules and
 bench: setup ## measure heald, alone and beside its peers (ARGS="tcp http": these alone)
 	@$(PY) -m bench $(ARGS)
 
+mutation: setup ## break the engine in every small way, and count what its tests notice; an hour or more (ARGS="*topology*")
+	@rm -rf mutants
+	@.venv/bin/mutmut run $(ARGS)
+	@.venv/bin/mutmut results | grep -v ': not checked' || true
+
 campaign: setup ## crash heald in every way, and have its services count (ARGS="--rounds 500 --seed 7")
 	@tests/lab/bootstrap.sh libfaketime mount util-linux
 	@$(PY) -m campaign $(ARGS)
@@ -66,5 +71,5 @@ lock: setup ## bring the lock files up to date with pyproject.toml (ARGS=--upgra
 	echo uv | $(COMPILE) $(ARGS) --no-annotate - -o requirements-uv.lock
 
 clean: ## remove caches and what was built; the environment stays
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache mutants
 	find daemon checks remediations tests demo bench campaign -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,7 @@ TARGETS = (
     "test",
     "check",
     "bench",
+    "mutation",
     "campaign",
     "format",
     "reference",

@@ -46,10 +46,10 @@ def stray_list(text: str, node: Node) -> ConditionError:
 def check_comparison(text: str, symbol: str, left: Node, right: Node, position: int) -> None:
     """Refuse operands that cannot be compared so."""
     if symbol in ("in", "not in"):
-        _check_membership(text, symbol, left, right, position)
+        _check_membership(text, symbol, left, right)
         return
     if symbol == "contains":
-        _check_membership(text, symbol, right, left, position)
+        _check_membership(text, symbol, right, left)
         return
     for node in (left, right):
         if isinstance(node, Listing):
@@ -64,7 +64,7 @@ def check_comparison(text: str, symbol: str, left: Node, right: Node, position: 
         )
 
 
-def _check_membership(text: str, symbol: str, item: Node, whole: Node, position: int) -> None:
+def _check_membership(text: str, symbol: str, item: Node, whole: Node) -> None:
     if isinstance(item, Listing):
         raise stray_list(text, item)
     if isinstance(whole, Listing):

@@ -124,7 +124,6 @@ class Minus(Node):
 
         super().__init__(text, start, child.end, child.dimension, value)
         self.adopt([child])
-        self.is_constant = child.is_constant
 
 
 class Arithmetic(Node):
@@ -186,8 +185,6 @@ class Comparison(Node):
         shown = [child.shown(view) for child in self.children]
         if symbol == "==" and right.is_constant and not left.is_constant:
             return [shown[0]]
-        if isinstance(left, Listing) or isinstance(right, Listing):
-            return [f"{shown[0]} {symbol} {shown[1]}"]
         one, other = left.value(view), right.value(view)
         if one != other and human(one, left.dimension) == human(other, right.dimension):
             for place, (child, value) in enumerate(((left, one), (right, other))):

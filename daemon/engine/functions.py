@@ -47,10 +47,10 @@ class Call:
         name, found = self._name, len(self._arguments)
         if name not in _TAKES:
             hint = did_you_mean(name, _TAKES) or f"functions are {', '.join(_TAKES)}"
-            raise self._error(f"there is no function {name}", hint=hint)
+            raise self._error(f"there is no function {name}", None, hint)
         if found != _TAKES[name]:
             takes = f"{_TAKES[name] or 'no'} argument{'s' if _TAKES[name] != 1 else ''}"
-            raise self._error(f"{name} takes {takes}, and here are {found}", hint=f"write {EXAMPLES[name]}")
+            raise self._error(f"{name} takes {takes}, and here are {found}", None, f"write {EXAMPLES[name]}")
         if name in AGGREGATES:
             return self._window()
         make = {
@@ -63,7 +63,7 @@ class Call:
         }
         return make[name]()
 
-    def _error(self, message: str, node: Node | None = None, hint: str = "") -> ConditionError:
+    def _error(self, message: str, node: Node | None, hint: str) -> ConditionError:
         position = node.start if node else self._place[0]
         return ConditionError(message, text=self._text, position=position, hint=hint)
 

@@ -17,6 +17,7 @@ from daemon.engine.references import Reference
 from daemon.engine.view import View
 from daemon.model.check import Dimension
 
+_NOTHING = View("", "", {}, None, 0.0, Observations())  # all that a constant looks at
 _MOST_CASES = 500  # of one condition; where there are more, nothing is said
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==", "in": "not in", "not in": "in"}
@@ -135,7 +136,7 @@ class _Search:
     def _comparison(self, node: Comparison, wanted: bool) -> list[Case]:
         left, right, symbol = *node.children, node.symbol
         if _is_fixed(left) and _is_fixed(right):
-            value = node.value(View("", "", {}, None, 0.0, Observations()))
+            value = node.value(_NOTHING)
             return self._constant(value is wanted, node) if value is not None else [{}]
         if isinstance(right, Reference) and _is_fixed(left) and symbol in _FLIPPED:
             left, right, symbol = right, left, _FLIPPED[symbol]
@@ -177,7 +178,7 @@ def _allowed(symbol: str, sample: Reference, right: Node) -> Allowed | None:
     if isinstance(right, Listing):
         values = list(right.constants)
     else:
-        value = right.value(View("", "", {}, None, 0.0, Observations()))
+        value = right.value(_NOTHING)
         if value is None:
             return None
         values = [value]

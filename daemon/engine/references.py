@@ -1,5 +1,7 @@
 """Samples that a condition names: of the rule's own reading, and of what other checks saw."""
 
+from abc import ABC, abstractmethod
+
 from daemon.engine.expression import Judge, Node, Why
 from daemon.engine.observations import Observed, Series
 from daemon.engine.values import LARGEST, Value, is_number
@@ -8,15 +10,19 @@ from daemon.model.check import Dimension, Sample, SampleSpec
 from daemon.model.units import format_duration
 
 
-class Reference(Node):
+class Reference(Node, ABC):
     """A sample of a check. `check` is the check's name, `sample` the sample's."""
 
     check: str
     sample: str
 
+    @abstractmethod
     def observed(self, view: View) -> Observed | str:
         """The subject's observations that belong to it, or a sentence that says why there are none."""
-        raise TypeError(f"{type(self).__name__} does not say where it looks")  # a subclass always does
+
+    @abstractmethod
+    def has(self, view: View) -> bool | None:
+        """Whether there is a value; None where nobody looked."""
 
     def series(self, view: View) -> Series | None:
         """What windows look back on; None where there is nothing."""
@@ -28,10 +34,6 @@ class Reference(Node):
         observed = self.observed(view)
         known = None if isinstance(observed, str) else observed.since.get(self.sample)
         return known[1] if known else None
-
-    def has(self, view: View) -> bool | None:
-        """Whether there is a value; None where nobody looked."""
-        return None if isinstance(self.observed(view), str) else self.value(view) is not None
 
     def why_invalid(self, found: Sample | None) -> str:
         """Why a sample of a reading is no value."""
@@ -132,10 +134,6 @@ class Other(Reference):
     def has(self, view: View) -> bool | None:
         """Whether there is a value; None where nobody looked, or not lately enough."""
         return None if isinstance(self._fresh(view), str) else self._value(view) is not None
-
-    def since(self, view: View) -> float | None:
-        """The end of the first run of the present value; a stale reading has no present value."""
-        return None if isinstance(self._fresh(view), str) else super().since(view)
 
     def whys(self, view: View) -> list[Why]:
         """Why there is no value."""

@@ -116,5 +116,5 @@ class Names:
         known = f"checks are {', '.join([self._scope.check, *others])}"
         return self._error(f"there is no check {name}; {known}", position, did_you_mean(name, others))
 
-    def _error(self, message: str, position: int, hint: str = "") -> ConditionError:
+    def _error(self, message: str, position: int, hint: str) -> ConditionError:
         return ConditionError(message, text=self._text, position=position, hint=hint)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from daemon.engine.condition_error import ConditionError
 from daemon.engine.values import UNITS, read_literal, unit_meant
@@ -78,7 +78,7 @@ def parse(text: str) -> Tree[Token]:
         )
     try:
         tree = _parser().parse(text)
-    except UnexpectedInput as error:
+    except (UnexpectedCharacters, UnexpectedToken) as error:
         raise _explain(error, text) from None
     _limit_depth(tree, text)
     return tree
@@ -100,10 +100,10 @@ def _limit_depth(tree: Tree[Token], text: str) -> None:
         waiting += [(child, depth) for child in reversed(node.children) if isinstance(child, Tree)]
 
 
-def _explain(error: UnexpectedInput, text: str) -> ConditionError:
+def _explain(error: UnexpectedCharacters | UnexpectedToken, text: str) -> ConditionError:
     if isinstance(error, UnexpectedCharacters):
         return _wrong_character(text, error.pos_in_stream or 0)
-    token = error.token if isinstance(error, UnexpectedToken) else Token("$END", "")
+    token = error.token
     if token.type == "$END":
         return _ends_early(text)
     return _wrong_token(text, token, token.start_pos or 0)

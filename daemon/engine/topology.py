@@ -48,7 +48,7 @@ def _way_back(name: str, depends_on: Mapping[str, Sequence[str]]) -> tuple[str, 
                 way = [name, at]
                 while way[-1] != name:
                     way.append(before[way[-1]])
-                return tuple(reversed(way)) if at != name else (name, name)
+                return tuple(reversed(way))
             if needed not in before:
                 before[needed] = at
                 waiting.append(needed)

@@ -37,7 +37,7 @@ class Watch:
 def settling(watch: Watch, ended: float) -> Watch:
     """The watch once the effect ended: settle, then verify."""
     settled = ended + watch.attempt.settle
-    return replace(watch, settled=settled, deadline=settled + watch.attempt.verify, updated=settled)
+    return replace(watch, settled=settled, deadline=settled + watch.attempt.verify)
 
 
 def is_before_verify(watch: Watch, at: float) -> bool:

@@ -74,6 +74,9 @@ def test_missing_says_so_aloud() -> None:
         ("state=is down=really", "state == 'is down=really'"),
         ("state='down'", 'state == "down"'),
         ("state=", 'state == ""'),
+        ("state=''", 'state == ""'),
+        ("state='", 'state == "\'"'),
+        ("state=XupX", "state == 'XupX'"),
         ("valid=true", "valid"),
         ("valid=false", "not valid"),
     ],
@@ -135,7 +138,12 @@ def test_a_mistyped_option_is_no_expression() -> None:
     [
         (["--sample", "lateny_seconds=5"], "did you mean latency_seconds?"),
         (["--sample", "up"], "a sample is given as NAME=VALUE; write up=1"),
-        (["--sample", "up=x"], "up is a plain number, such as 5"),
+        (
+            ["--sample", "up=x"],
+            "x is not a number; write numbers as 5, 0.5 or 1e6, with a unit as 5s, 1m30s, 2GiB or 85%",
+        ),
+        (["--sample", "up=5x"], "5x has an unknown unit x; units are"),
+        (["--sample", "up=y"], "; up is a plain number, such as 5"),
         (["--sample", "up="], "'' is not a number"),
         (["--sample", "up=5/x"], "'5/x' is not a number"),
         (["--sample", "up=5s"], "5s is seconds, and up is a plain number"),

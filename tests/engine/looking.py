@@ -110,10 +110,14 @@ def blind(text: str) -> Verdict:
 
 
 def refused(text: str, scope: Scope = SCOPE) -> ConditionError:
-    """The error of a condition that cannot be used."""
+    """The error of a condition that cannot be used: it knows the text and a place in it; its sentence has no hole."""
     with pytest.raises(ConditionError) as raised:
         compile_condition(text, scope)
-    return raised.value
+    error = raised.value
+    assert error.text == text
+    assert 0 <= error.position <= len(text)
+    assert "None" not in str(error)
+    return error
 
 
 def runs(world: World, name: str, points: Iterable[tuple[float, Sample]], **how: float | bool) -> Verdict:

@@ -1,10 +1,11 @@
 """Values, literals and dimensions."""
 
 import math
+import sys
 
 import pytest
 
-from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, judged, refused
+from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, judged, refused
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,16 @@ def test_nan_infinities_and_what_is_no_number_are_missing(number: float | str | 
     assert judged("has(a)", **given) is CLEAR
 
 
+@pytest.mark.parametrize("number", [sys.float_info.max, -sys.float_info.max])
+def test_the_largest_finite_numbers_are_numbers(number: float) -> None:
+    assert judged("has(a)", a=number) is BREACHED
+    assert judged("a + 0 == a and max(a, 5m) == a and unchanged(a) == 0s", a=number) is BREACHED
+    other = World("has(db.connections)")
+    other.saw("db", 0.0, connections=number)
+    assert other.run(1.0) is BREACHED
+    assert judged(f"a == {number:.0f}", a=number) is BREACHED
+
+
 @pytest.mark.parametrize(
     ("text", "sample"), [('state == "x"', {"state": 1}), ("ok", {"ok": 1}), ("ok", {"ok": "true"})]
 )
@@ -85,46 +96,6 @@ def test_a_whole_number_counts_as_a_number() -> None:
     assert judged("a == 2", a=2) is BREACHED
     assert judged("a + a > 1", a=int(1e308)) is UNKNOWN  # too large: 3e308 is no finite number
     assert judged("a * a / a > 1", a=10**300) is UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("text", "hint", "position"),
-    [
-        ("latency_seconds > 5", "latency_seconds is seconds; write 5s", 18),
-        ("latency_seconds == 5", "latency_seconds is seconds; write 5s", 19),
-        ("5 < latency_seconds", "latency_seconds is seconds; write 5s", 0),
-        ("body_bytes > 5", "body_bytes is bytes; write 5B", 13),
-        ("used_percent > 85", "used_percent is percent; write 85%", 15),
-        ("io > 5", "io is bytes per second; write 5B/s", 5),
-        ("io > 5B", "io is bytes per second; write 5B/s", 5),
-        ("body_bytes > 5GB/s", "body_bytes is bytes; write 5GB", 13),
-        ("latency_seconds > -5", "write -5s", 18),
-        ("latency_seconds + 5 > 5s", "latency_seconds is seconds; write 5s", 18),
-        ("latency_seconds in [5s, 5]", "5s is seconds and 5 is a plain number; only equal ones are in one list", 24),
-        ("latency_seconds in [5]", "write 5s", 20),
-        ("avg(latency_seconds, 5m) > 5", "avg(latency_seconds, 5m) is seconds; write 5s", 27),
-        ("up == 0s", "up is a plain number; write 0", 6),
-        ("status == 500%", "status is a plain number; write 500", 10),
-        ("up == true", "up is a plain number; write 1", 6),
-        ('up == "0"', "up is a plain number; write 0", 6),
-        ("ok == 1", "ok is true or false; write true", 6),
-        ("state == 5", 'state is a string; write "5"', 9),
-        ("latency_seconds > used_percent", "latency_seconds is seconds and used_percent is percent", 18),
-        ("latency_seconds > status", "only equal ones are compared", 18),
-        ("latency_seconds - body_bytes > 5s", "only equal ones are added or subtracted", 18),
-        ("latency_seconds * latency_seconds > 5s", "cannot be multiplied by latency_seconds", 18),
-        ("body_bytes / latency_seconds > 5B/s", "cannot be divided by latency_seconds", 13),
-        ("1 / latency_seconds > 5/s", "cannot be divided by latency_seconds", 4),
-        ("used_percent * body_bytes > 5B", "only by a plain number", 15),
-        ("percent(latency_seconds, body_bytes) > 5%", "only equal ones", 25),
-        ("-state == 5", "a minus sign takes numbers", 1),
-        ("ok + 1 > 5", "arithmetic takes numbers", 0),
-    ],
-)
-def test_what_has_other_dimensions_is_refused_with_how_to_write_it(text: str, hint: str, position: int) -> None:
-    error = refused(text)
-    assert hint in str(error)
-    assert error.position == position
 
 
 @pytest.mark.parametrize(
@@ -159,32 +130,3 @@ def test_division_by_zero_gives_missing(text: str) -> None:
 @pytest.mark.parametrize("text", ["a * 1e300 > 1", "a * 1e300 - a * 1e300 == 0", "-(a * 1e300) < 1"])
 def test_a_result_that_is_no_finite_number_is_missing(text: str) -> None:
     assert judged(text, a=1e300) is UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("text", "hint", "position"),
-    [
-        ("latency_seconds > 5sec", "write 5s", 18),
-        ("latency_seconds > 5min", "write 5m", 18),
-        ("latency_seconds > 5 sec", "write 5s", 20),
-        ("latency_seconds > 5 s", "write 5s", 20),
-        ("latency_seconds > 1m 30s", "write 1m30s", 21),
-        ("latency_seconds > 30s1m", "from large to small", 18),
-        ("body_bytes > 2 GiB", "write 2GiB", 15),
-        ("body_bytes > 5KB", "write 5KiB or 5kB", 13),
-        ("body_bytes > 5gb", "write 5GiB or 5GB", 13),
-        ("body_bytes > 5XB", "units are ms s m h d w B kB", 13),
-        ("used_percent > 85 %", "write 85%, without a space", 18),
-        ("a > .5", "0.5", 4),
-        ("a > 5.", "0.5", 4),
-        ("a > 1_000", "is not a number", 4),
-        ("a > 012", "write 12", 4),
-        ("a > 0x1F", "is not a number", 4),
-        ("a > 1e999", "too large", 4),
-        ("latency_seconds > 1e3s", "is not a number", 18),
-    ],
-)
-def test_a_wrong_literal_is_refused_with_how_to_write_it(text: str, hint: str, position: int) -> None:
-    error = refused(text)
-    assert hint in str(error)
-    assert error.position == position

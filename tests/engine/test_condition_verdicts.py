@@ -7,7 +7,8 @@ from tests.engine.looking import BREACHED, CLEAR, UNKNOWN, World, because, blind
 
 
 @pytest.mark.parametrize(
-    "text", ["a == 1", "a != 1", "a < 1", "a >= 1", "a in [1]", "a not in [1]", "a == b", "a + 1 == 2"]
+    "text",
+    ["a == 1", "a != 1", "a < 1", "a >= 1", "a in [1]", "a not in [1]", "[1] contains a", "a == b", "a + 1 == 2"],
 )
 def test_a_comparison_with_a_missing_operand_is_unknown(text: str) -> None:
     assert judged(text, b=1) is UNKNOWN
@@ -69,20 +70,37 @@ def test_a_blind_run_is_known_where_other_checks_decide() -> None:
     world.saw("db", 15.0, connections=5)
     assert world.run(20.0, error="EMFILE") is UNKNOWN
     assert world.because == "up is missing: EMFILE"
+    nested = World("(up == 0 or db.connections > 90) and (db.connections < 99 and db.connections > 1)")
+    nested.saw("db", 5.0, connections=95)
+    assert nested.run(10.0, error="EMFILE") is BREACHED
     both = World("up == 0 and db.connections > 90")
     both.saw("db", 5.0, connections=5)
     assert both.run(10.0, error="EMFILE") is CLEAR
 
 
+def test_in_a_blind_run_has_is_unknown_and_not_false() -> None:
+    world = World("has(up) == (db.up == 0)")
+    world.saw("db", 0.0, up=1)
+    assert world.run(1.0) is BREACHED  # both are false
+    assert world.run(2.0, error="EMFILE") is UNKNOWN
+
+
 def test_a_blind_run_is_known_where_age_decides() -> None:
     world = World("up == 0 or age() > 5m")
     assert world.run(0.0, error="EMFILE") is UNKNOWN  # it never could look
-    assert "never could look" in world.because
+    assert world.because == "up is missing: EMFILE; age() is missing: the check never could look: EMFILE"
     assert world.run(10.0, up=1) is CLEAR
     assert world.because == "up = 1 != 0; age() = 0s <= 5m"
     assert world.run(310.0, error="EMFILE") is UNKNOWN  # 5m is not more than 5m, and up is missing
     assert world.run(311.0, error="EMFILE") is BREACHED
     assert world.because == "age() = 5m1s > 5m"
+
+
+def test_age_is_missing_before_the_first_run() -> None:
+    world = World("age() > 1m")
+    view = View("api", "", {}, None, 0.0, world.observations)
+    assert world.condition.judge(view) is UNKNOWN
+    assert world.condition.because(view) == "age() is missing: the check never could look"
 
 
 def test_age_alone_is_a_condition() -> None:
@@ -115,6 +133,34 @@ def test_has_tells_whether_there_is_a_value() -> None:
     assert judged("has(ok)", ok=False) is BREACHED
 
 
+def test_has_of_another_check_is_unknown_where_nobody_looked_lately() -> None:
+    world = World("has(db.connections)")
+    assert world.run(0.0) is UNKNOWN
+    assert world.because == "has(db.connections) is unknown: db has not looked yet"
+    world.saw("db", 10.0, up=1)
+    assert world.run(11.0) is CLEAR
+    world.saw("db", 20.0, connections=0)
+    assert world.run(110.0) is BREACHED
+    assert world.run(110.1) is UNKNOWN
+    assert "more than three of its intervals" in world.because
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        ({"up": 1}, "the reading has no such sample"),
+        ({"connections": float("inf")}, "it is no finite number"),
+        ({"connections": "many"}, "the reading has str where a number belongs"),
+        ({"connections": True}, "the reading has bool where a number belongs"),
+    ],
+)
+def test_what_is_missing_of_another_check_says_why(reading: dict[str, float | str], why: str) -> None:
+    world = World("db.connections > 90")
+    world.saw("db", 0.0, **reading)
+    assert world.run(1.0) is UNKNOWN
+    assert world.because == f"db.connections is missing: {why}"
+
+
 def test_another_checks_reading_is_that_of_the_same_subject() -> None:
     world = World("disk.used_percent > 85%", subject="/var")
     world.saw("disk", 0.0, {"/": {"used_percent": 10}, "/var": {"used_percent": 90}})
@@ -139,6 +185,21 @@ def test_one_of_several_other_subjects_must_be_named() -> None:
     assert named.because == 'disk["/var"].used_percent = 90% > 85%'
 
 
+def test_a_subject_that_is_named_is_that_one_and_no_other() -> None:
+    world = World('disk["/var"].used_percent > 85%')
+    world.saw("disk", 0.0, {"/": {"used_percent": 90}})
+    assert world.run(1.0) is UNKNOWN
+    assert world.because == 'disk["/var"].used_percent is missing: "/var" is not in the newest readings of disk'
+
+
+def test_a_text_of_another_check_is_a_text() -> None:
+    world = World('disk.state == "full"')
+    world.saw("disk", 0.0, {"/": {"state": "full"}})
+    assert world.run(1.0) is BREACHED
+    world.saw("disk", 2.0, {"/": {"state": 5}})
+    assert world.run(3.0) is UNKNOWN
+
+
 def test_a_neighbour_does_not_stand_for_a_subject_that_is_gone() -> None:
     world = World("disk.used_percent > 85%", subject="/var")
     world.saw("disk", 0.0, {"/": {"used_percent": 90}, "/var": {"used_percent": 10}})
@@ -156,7 +217,8 @@ def test_a_reading_older_than_three_intervals_is_missing() -> None:
     world.blind("db", 40.0)
     assert world.run(100.0) is BREACHED  # exactly three intervals of 30s
     assert world.run(100.1) is UNKNOWN
-    assert "more than three of its intervals of 30s" in world.because
+    why = "the newest reading of db is 1m30s old, which is more than three of its intervals of 30s"
+    assert world.because == f"db.connections is missing: {why}"
 
 
 def test_another_check_that_never_could_look_says_why() -> None:
@@ -167,11 +229,13 @@ def test_another_check_that_never_could_look_says_why() -> None:
 
 
 def test_another_subject_of_the_own_check_may_be_named() -> None:
-    world = World('api["standby"].up == 0 and up == 0', subject="main")
-    world.saw("api", 0.0, {"main": {"up": 0}, "standby": {"up": 0}})
+    world = World('api["standby"].up == 1', subject="main")
+    world.saw("api", 0.0, {"main": {"up": 0}, "standby": {"up": 1}})
     assert world.condition.others == frozenset()
     assert world.condition.judge(View("api", "main", {"up": 0}, None, 0.0, world.observations)) is BREACHED
-    assert world.condition.judge(View("api", "main", {}, "EMFILE", 0.0, world.observations)) is UNKNOWN
+    blind_now = View("api", "main", {}, "EMFILE", 0.0, world.observations)
+    assert world.condition.judge(blind_now) is UNKNOWN  # it is of the same run
+    assert world.condition.because(blind_now) == 'api["standby"].up is missing: EMFILE'
 
 
 @pytest.mark.parametrize(
@@ -189,6 +253,7 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("5s < latency_seconds", "5s < latency_seconds = 7.2s"),
         ("status in [500, 503]", "status = 503 in [500, 503]"),
         ("status not in [500, 503]", "status = 503 in [500, 503]"),
+        ("status in [500, 503] and up == 0", "status = 503 in [500, 503]; up = 0"),
         ("state contains 'fail'", "state = \"failed\" contains 'fail'"),
         ("state contains 'run'", "state = \"failed\" does not contain 'run'"),
         ("ok", "ok = true"),
@@ -201,11 +266,21 @@ def test_another_subject_of_the_own_check_may_be_named() -> None:
         ("used_percent > 90.9999999%", "used_percent = 91.0% > 90.9999999%"),  # no `91% > 91%`
         ("avg(latency_seconds, 1m) > 5s", "avg(latency_seconds, 1m) = 7.2s > 5s"),
         ("status - 3 == 500", "status - 3 = 500"),
+        ("status\n  - 3 == 500", "status - 3 = 500"),  # on one line
+        ("up == 0 and -(status) < 1 and ok", "up = 0; -(status) = -503 < 1; ok = true"),
+        ("up == 0 and not has(a) and ok", "up = 0; has(a) = false; ok = true"),
+        (
+            "up == 0 and count_of(ok, 1, 1) and ok",
+            "up = 0; count_of(ok, 1, 1) = true (of the last 1 runs 1 breached, 0 clear, 0 unknown); ok = true",
+        ),
         ("a == 1", "a is missing: the reading has no such sample"),
+        ("status > a", "a is missing: the reading has no such sample"),
         ("a == 1 or b == 1 or up == 1", "a and b are missing: the reading has no such sample"),
         ("a + b == 1 and up == 0", "a and b are missing: the reading has no such sample"),
         ("status / (up * 2) > 1", "status / (up * 2) is missing: up * 2 is 0, and nothing is divided by 0"),
         ("c == 1", "c is missing: it is no finite number"),
+        ("status * 1e307 * up > 1", "status * 1e307 * up is missing: the result is too large a number"),
+        ("status / 1e-307 > 1", "status / 1e-307 is missing: the result is too large a number"),
         ("delta(up, 5m) > 1", "delta(up, 5m) is missing: there is 1 known sample in the last 5m, and it needs 2"),
         ("db.up == 0", "db.up is missing: db has not looked yet"),
         (
@@ -225,8 +300,55 @@ def test_because_lists_the_operands_that_made_it_so(text: str, says: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "sample", "why"),
+    [
+        ("ok", 1, "the reading has int where true or false belongs"),
+        ('state == "x"', 5.0, "the reading has float where a string belongs"),
+        ('state == "x"', True, "the reading has bool where a string belongs"),
+        ("a == 1", "1", "the reading has str where a number belongs"),
+        ("a == 1", True, "the reading has bool where a number belongs"),
+        ("a == 1", 10**400, "it is no finite number"),
+    ],
+)
+def test_what_is_of_another_kind_is_missing_and_says_so(text: str, sample: float | str, why: str) -> None:
+    name = text.split()[0]
+    assert because(text, **{name: sample}) == f"{name} is missing: {why}"
+
+
+@pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.25, "250ms"), (0.0, "0s"), (59.94, "59.94s"), (90.0, "1m30s"), (90061.0, "1d1h1m1s"), (-0.5, "-500ms")],
+    [
+        (0.25, "250ms"),
+        (0.0, "0s"),
+        (1.0, "1s"),
+        (1.5, "1.5s"),
+        (59.94, "59.94s"),
+        (60.0, "1m"),
+        (60.4, "1m"),
+        (90.0, "1m30s"),
+        (90061.0, "1d1h1m1s"),
+        (-0.5, "-500ms"),
+    ],
 )
 def test_seconds_are_shown_as_people_read_them(seconds: float, shown: str) -> None:
     assert because("latency_seconds < 9999h", latency_seconds=seconds) == f"latency_seconds = {shown} < 9999h"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (5.0, "5"),
+        (0.5, "0.5"),
+        (1234567.5, "1.23457e+06"),
+        (999_999_999_999_999.0, "999999999999999"),
+        (1e15, "1e+15"),
+        (-1e15, "-1e+15"),
+    ],
+)
+def test_plain_numbers_are_shown_as_people_read_them(number: float, shown: str) -> None:
+    assert because("a < 1e99", a=number) == f"a = {shown} < 1e99"
+
+
+@pytest.mark.parametrize(("length", "end"), [(120, '"'), (121, '…"')])
+def test_a_long_text_is_cut(length: int, end: str) -> None:
+    assert because("state != 'x'", state="é" * length) == f"state = \"{'é' * 120}{end} != 'x'"

@@ -92,10 +92,18 @@ def test_an_attempt_counts_however_it_ended(state: AttemptState) -> None:
     assert free_in([attempt(at(10), ended=at(5), state=state)], Limit(count=1, window=60.0), NOW) > 0
 
 
+def test_a_lost_one_counts_as_if_it_ended_at_claim_and_timeout() -> None:
+    found = attempt(at(100), ended=at(90), state=AttemptState.LOST)  # 90s ago it was found; its timeout is 120s
+    assert free_in([found], Limit(count=1, window=60.0), NOW) == 60 + 20
+    assert free_in([replace(found, state=AttemptState.RUNNING)], Limit(count=1, window=60.0), NOW) == 60 + 20
+    assert free_in([replace(found, state=AttemptState.FAILED)], Limit(count=1, window=60.0), NOW) == 0
+
+
 def test_with_n_counting_it_holds_and_says_until_when() -> None:
     rows = [attempt(at(age), ended=at(age)) for age in (50, 40, 10)]
     limit = Limit(count=2, window=60.0)
     assert used(rows, limit, NOW) == 3
+    assert used([attempt(at(3700), ended=at(3600))], Limit(count=3, window=3600.0), NOW) == 0  # W after its end
     assert free_in(rows, limit, NOW) == pytest.approx(20)  # the second youngest must leave the window
     assert free_in(rows[:1], limit, NOW) == 0
 
@@ -116,7 +124,9 @@ def test_the_tightest_of_several_limits_is_the_one_that_holds_longest() -> None:
 def test_an_attempt_is_kept_while_a_limit_or_its_cooldown_could_still_count_it() -> None:
     made = attempt(at(500), ended=at(400), released=at(330))
     assert counts_still(made, 401.0, NOW)
-    assert not counts_still(made, 399.0, NOW)
+    assert not counts_still(made, 400.0, NOW)  # a window after its end it counts no more
+    assert not counts_still(replace(made, released=at(60)), 1.0, NOW)  # its cooldown of 60s is over
+    assert counts_still(replace(made, released=at(59)), 1.0, NOW)
     assert counts_still(replace(made, released=None), 1.0, NOW)
     assert counts_still(replace(made, cooldown=86400.0), 1.0, NOW)
 

@@ -133,6 +133,51 @@ def test_each_guard_holds_alone_and_says_why(reason: H) -> None:
     found = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
     assert [hold.reason for hold in found] == [reason]
     assert says in found[0].sentence
+    assert "None" not in found[0].sentence
+
+
+UNTIL: dict[H, float] = {
+    H.STARTUP_GRACE: 1030.0,
+    H.CLOCK_JUMPED: 1045.0,
+    H.RESOURCE_BUSY: 1040.0,  # settled at 980, and a minute of verify
+    H.COOLDOWN: 1020.0,
+    H.LIMIT_RULE: 4400.0,  # the older of the two leaves the window of 1h
+    H.LIMIT_RESOURCE: 4300.0,
+    H.BUDGET: 4496.0,
+}
+
+
+@pytest.mark.parametrize("reason", ALONE, ids=str)
+def test_each_guard_knows_until_when_it_holds_where_it_can(reason: H) -> None:
+    of_proposal, of_facts, _ = ALONE[reason]
+    (found,) = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
+    assert found.until == UNTIL.get(reason)
+
+
+def test_a_resource_settles_until_its_settle_ends() -> None:
+    (hold,) = holds(PROPOSAL, replace(FACTS, watches={"svc:api@n": settling(watch(settled=False), 995.0)}))
+    assert (hold.reason, hold.until) == (H.SETTLING, 1005.0)
+    assert hold.sentence == "restart by rule other-rule was done, and settles, on svc:api@n"
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        (H.STARTUP_GRACE, {"grace_until": 1000.5}),
+        (H.CLOCK_JUMPED, {"jumped_until": 1000.5}),
+        (H.COOLDOWN, {"attempts": [made(59.5)]}),
+        (H.LIMIT_RULE, {"attempts": [made(3599.5), made(3000, resource="else")]}),
+    ],
+    ids=str,
+)
+def test_half_a_second_that_is_left_is_left(reason: H, changes: dict[str, Any]) -> None:
+    (hold,) = holds(PROPOSAL, replace(FACTS, **changes))
+    assert (hold.reason, hold.until) == (reason, 1000.5)
+
+
+def test_a_time_that_is_over_holds_no_more() -> None:
+    over = replace(FACTS, grace_until=1000.0, jumped_until=1000.0, attempts=[made(60)])  # 60s of cooldown
+    assert holds(replace(PROPOSAL, run_ended=970.0), over) == []  # three intervals are not more than three
 
 
 @pytest.mark.parametrize(("first", "second"), list(zip(list(ALONE)[:-1], list(ALONE)[1:], strict=True)), ids=str)
@@ -148,9 +193,10 @@ def test_of_two_guards_that_hold_the_earlier_is_the_decision(first: H, second: H
         both[1]["settings"] = replace(SETTINGS, mode=Mode.OBSERVE, allow=frozenset())
     if {first, second} == {H.RESOURCE_BUSY, H.SETTLING}:
         return  # one resource is either before verify or in it: the two never hold together
-    hold, _ = decide(replace(PROPOSAL, **both[0]), replace(FACTS, **both[1]))
+    hold, goes_on = decide(replace(PROPOSAL, **both[0]), replace(FACTS, **both[1]))
     assert hold is not None
     assert hold.reason is first
+    assert goes_on is (first is H.MODE and second is H.NOT_ALLOWED)  # on paper
 
 
 @pytest.mark.parametrize("reason", [H.MODE, H.NOT_ALLOWED])
@@ -160,11 +206,12 @@ def test_held_only_by_mode_or_not_allowed_goes_on_as_a_would_be_attempt(reason: 
     assert (hold.reason, goes_on) == (reason, True)
 
 
-def test_approval_holds_a_would_be_attempt() -> None:
+@pytest.mark.parametrize("reason", [H.MODE, H.NOT_ALLOWED])
+def test_approval_holds_a_would_be_attempt(reason: H) -> None:
     asking = replace(PROPOSAL, would=True, step=replace(STEP, asks=True))
-    hold, goes_on = decide(asking, replace(FACTS, **ALONE[H.MODE][1]))
+    hold, goes_on = decide(asking, replace(FACTS, **ALONE[reason][1]))
     assert hold is not None
-    assert (hold.reason, goes_on) == (H.MODE, False)
+    assert (hold.reason, goes_on) == (reason, False)
 
 
 def approval(**changes: Any) -> Approval:
@@ -181,6 +228,8 @@ def approval(**changes: Any) -> Approval:
         (None, "who is being asked"),
         (approval(), "heald approve approval-1` within 3h"),
         (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "within 0s"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600)), "within 0s"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600 - 0.5)), None),
         (approval(state=ApprovalState.APPROVED), None),
     ],
 )
@@ -188,6 +237,13 @@ def test_an_approval_lets_pass_while_it_is_fresh(given: Approval | None, says: s
     found = holds(replace(PROPOSAL, step=replace(STEP, approval=True)), replace(FACTS, approval=given))
     assert [hold.reason for hold in found] == ([] if says is None else [H.APPROVAL])
     assert says is None or says in found[0].sentence
+
+
+@pytest.mark.parametrize(("asked", "until"), [(ago(3600), NOW.boottime + 3 * 3600), (ago(5 * 3600), NOW.boottime)])
+def test_a_question_is_open_until_it_expires(asked: Stamp, until: float) -> None:
+    facts = replace(FACTS, approval=approval(asked=asked))
+    (hold,) = holds(replace(PROPOSAL, step=replace(STEP, approval=True)), facts)
+    assert hold.until == until
 
 
 @pytest.mark.parametrize(
@@ -226,7 +282,9 @@ def test_a_manager_that_is_acting_on_it_and_a_rule_about_to_act_make_it_busy() -
 
 
 def test_a_run_that_began_before_the_last_jump_or_resume_decides_nothing() -> None:
-    assert [hold.reason for hold in holds(PROPOSAL, replace(FACTS, readings_from=999.1))] == [H.STALE_READING]
+    (hold,) = holds(PROPOSAL, replace(FACTS, readings_from=999.1))
+    assert hold.reason is H.STALE_READING
+    assert hold.sentence == "the deciding run began before the last clock jump or resume"
     assert holds(PROPOSAL, replace(FACTS, readings_from=999.0)) == []
 
 
@@ -240,7 +298,9 @@ def test_the_claim_asks_the_limits_and_the_cooldown_again() -> None:
 
 def test_a_limit_of_none_says_that_it_never_acts() -> None:
     never = replace(PROPOSAL, limit=(Limit(count=0, window=3600.0),))
-    assert "never acts" in holds(never, FACTS)[0].sentence
+    (hold,) = holds(never, FACTS)
+    assert (hold.reason, hold.until) == (H.LIMIT_RESOURCE, None)
+    assert hold.sentence == "svc:api@n has the limit 0/1h: it never acts"
 
 
 def test_people_are_told_at_once_of_what_only_they_can_end() -> None:

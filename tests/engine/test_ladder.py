@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.engine import ladder as ladders
+from daemon.model.incident import HoldReason
 from daemon.model.moment import Stamp
 from daemon.model.rule import Rule, Step
 from daemon.model.track import Ladder
@@ -43,6 +44,27 @@ def test_a_permanent_failure_ends_its_step_at_once() -> None:
     assert ladders.current(ladders.given_up(tried(FRESH, two), two.steps), two) == 1
 
 
+def test_a_failure_of_a_step_that_an_edit_removed_ends_no_other_step() -> None:
+    ladder = tried(FRESH, rule(step("a", tries=5)))
+    assert ladders.given_up(ladder, rule(step("b", tries=5)).steps) == ladder
+    assert ladders.given_up(ladder, ()) == ladder
+
+
+def test_a_claim_spends_a_try_and_ends_what_was_counted_of_waiting() -> None:
+    waited = replace(FRESH, clear_streak=2, waiting_since=NOW, held_for=30.0, hold=HoldReason.UPSTREAM)
+    same = rule(step("a"), step("b"), step("a", tries=2))
+    claimed = ladders.claimed(waited, same, 2, "attempt-1", would=False)
+    assert claimed == replace(FRESH, step="a", nth=1, tries={"a#1": 1}, attempt="attempt-1")
+
+
+def test_a_ladder_that_had_a_would_be_attempt_knows_it() -> None:
+    one = rule(step("a", tries=9))
+    on_paper = ladders.claimed(FRESH, one, 0, "a", would=True)
+    assert on_paper.would
+    assert ladders.claimed(on_paper, one, 0, "b", would=False).would  # until going to act mode resets it
+    assert not ladders.claimed(FRESH, one, 0, "a", would=False).would
+
+
 def test_the_place_is_the_steps_content_whatever_is_put_before_it() -> None:
     before = rule(step("a"), step("b", tries=3))
     ladder = tried(FRESH, before, 2)
@@ -75,10 +97,21 @@ def test_a_relapse_goes_on_where_it_was_and_later_it_starts_anew() -> None:
     later = replace(NOW, boottime=NOW.boottime + 599)
     again, is_relapse = ladders.reopened(closed, one, later)
     assert is_relapse
+    assert again == replace(closed, closed=None)
     assert ladders.current(again, one) == 1
     fresh, is_relapse = ladders.reopened(closed, one, replace(NOW, boottime=NOW.boottime + 600))
     assert not is_relapse
     assert (ladders.current(fresh, one), fresh.flapping) == (0, False)
+
+
+def test_an_incident_that_joins_an_open_ladder_is_no_relapse() -> None:
+    ladder = tried(FRESH, rule(step("a")))
+    assert ladders.reopened(ladder, rule(step("a")), NOW) == (ladder, False)
+
+
+def test_a_ladder_that_starts_anew_forgets_all_but_the_attempt_under_way() -> None:
+    climbed = replace(tried(FRESH, rule(step("a"))), attempt="attempt-1", exhausted=True, flapping=True, would=True)
+    assert ladders.anew(climbed) == replace(FRESH, attempt="attempt-1")
 
 
 def test_three_clear_looks_in_a_row_are_flapping_and_a_claim_resets_the_row() -> None:

@@ -45,6 +45,25 @@ def test_each_row_of_the_table(state: S, verdict: V, timing: Timing, expected: S
     assert advance(track(state), verdict, None, 100.0, timing).state is expected
 
 
+def test_half_a_second_is_a_time_too() -> None:
+    short = Timing(every=10.0, for_seconds=0.5, clear_for=0.5)
+    assert advance(track(), V.BREACHED, None, 100.0, short).state is S.PENDING
+    assert advance(track(S.FIRING), V.CLEAR, None, 100.0, short).state is S.RECOVERING
+
+
+def test_for_counts_from_the_first_breached_run_on() -> None:
+    pending = advance(track(counted=5.0), V.BREACHED, None, 100.0, TIMING)
+    assert pending.counted == 0.0
+    assert advance(pending, V.BREACHED, None, 107.0, TIMING).counted == 7.0
+
+
+def test_clear_for_counts_from_the_first_clear_run_on() -> None:
+    firing = runs(track(), *[V.BREACHED] * 9)
+    assert firing.state is S.FIRING
+    recovering = advance(firing, V.CLEAR, None, 90.0, TIMING)
+    assert (recovering.state, recovering.counted) == (S.RECOVERING, 0.0)
+
+
 def test_pending_fires_once_the_breach_counted_as_long_as_for() -> None:
     assert runs(track(), V.BREACHED, V.BREACHED).state is S.PENDING
     assert runs(track(), V.BREACHED, V.BREACHED, V.BREACHED).state is S.FIRING
@@ -100,3 +119,10 @@ def test_an_absent_subject_vanishes_after_vanish_after() -> None:
     assert (gone.state, gone.missing_since) == (S.FIRING, 100.0)
     assert absent(gone, 399.0, 300.0).state is S.FIRING
     assert absent(gone, 400.0, 300.0).state is S.VANISHED
+
+
+def test_an_absent_subject_is_unknown_and_its_time_does_not_count() -> None:
+    recovering = advance(track(S.RECOVERING), V.CLEAR, None, 0.0, TIMING)
+    gone = absent(recovering, 10.0, 300.0)
+    assert (gone.last, gone.last_at) == (V.UNKNOWN, 10.0)
+    assert advance(gone, V.CLEAR, None, 20.0, TIMING).counted == 0.0

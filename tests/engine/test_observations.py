@@ -26,6 +26,7 @@ def test_a_check_that_was_not_declared_leaves_nothing() -> None:
     observations.record(run(0, root={"used": 1}))
     assert observations.subjects("disk") == ()
     assert observations.looked_at("disk") is None
+    assert observations.find("disk", "", is_exact=True) == "disk has not looked yet"
 
 
 def test_only_declared_samples_have_a_series() -> None:
@@ -87,3 +88,49 @@ def test_one_run_may_come_back_from_history_in_parts() -> None:
     observations.record(run(5, root={"used": 1}))
     observations.record(run(5, var={"used": 1}))
     assert observations.subjects("disk") == ("root", "var")
+
+
+def test_of_a_check_that_no_window_looks_at_nothing_is_kept() -> None:
+    assert declared().kept() == {"disk": 0.0}
+
+
+def test_a_check_that_is_not_known_may_be_forgotten() -> None:
+    observations = declared()
+    observations.drop("db")
+    assert observations.kept() == {"disk": 0.0}
+
+
+def test_the_time_for_which_heald_itself_stood_still_is_no_blindness() -> None:
+    observations = declared()
+    observations.excuse("db", 5.0)  # not declared: nothing to excuse
+    observations.record(run(100, root={"used": 1}))
+    observations.excuse("disk", 5.0)
+    observations.excuse("disk", 7.0)
+    assert observations.looked_at("disk") == 112
+    observations.record(run(130, root={"used": 1}))
+    assert observations.looked_at("disk") == 130
+
+
+def test_the_present_value_of_each_sample_is_its_own_whatever_is_missing_beside_it() -> None:
+    observations = Observations()
+    names = ("used", "free", "total", "inodes")
+    observations.declare("disk", 10.0, {}, frozenset(names))
+    for at, name in enumerate(names):
+        observations.record(run(at, root={name: 1.0}))
+    assert observed(observations, "root").since == {name: (1.0, at) for at, name in enumerate(names)}
+
+
+def test_declaring_again_keeps_the_first_runs_that_are_still_asked_for() -> None:
+    observations = Observations()
+    observations.declare("disk", 10.0, {}, frozenset({"used", "free"}))
+    observations.record(run(0, root={"used": 1.0, "free": 2.0}))
+    observations.declare("disk", 10.0, {}, frozenset({"used"}))
+    assert observed(observations, "root").since == {"used": (1.0, 0)}
+
+
+def test_a_run_that_was_overtaken_is_not_the_first_of_the_present_value() -> None:
+    observations = Observations()
+    observations.declare("disk", 10.0, {}, frozenset({"used"}))
+    observations.record(run(20, root={"used": 2.0}))
+    observations.record(run(10, root={"used": 1.0}))
+    assert observed(observations, "root").since == {"used": (2.0, 20)}

@@ -66,6 +66,7 @@ def test_an_order_ends_by_the_steady_clock_whatever_the_wall_clock_does() -> Non
     assert not is_in_force(ORDER, later(600))
     assert is_in_force(ORDER, replace(later(300), wall=NOW.wall + 1e6))
     assert left_of(ORDER, later(100)) == 500.0
+    assert left_of(ORDER, later(700)) == 0.0
     assert left_of(replace(ORDER, lasts=None), later(1e6)) is None
     assert is_in_force(replace(ORDER, lasts=None), later(1e6))
     assert not is_in_force(replace(ORDER, ended=later(1)), later(2))
@@ -88,6 +89,7 @@ WINDOW = Window(name="w", cron="0 3 * * *", lasts=7200.0, zone="UTC")
         ({"checks": ("api_health",)}, True),
         ({"services": ("api",)}, True),
         ({"labels": {"tier": "web"}}, True),
+        ({"labels": {"tier": "web", "site": "eu"}}, True),  # these and no others
         ({"labels": {"tier": "web", "site": "us"}}, False),
         ({"is_for_all": True}, True),
         ({"services": ("db",), "rules": ("db-down",)}, False),
@@ -114,6 +116,7 @@ def test_a_window_may_last_past_midnight_and_past_its_next_start() -> None:
     assert open_until(night, at("2026-11-22T04:00:00")) == at("2026-11-22T05:00:00")
     always = replace(WINDOW, cron="0 * * * *", lasts=2 * 3600.0)
     assert open_until(always, at("2026-11-22T04:30:00")) == at("2026-11-22T06:00:00")
+    assert open_until(always, at("2026-11-22T04:59:30")) == at("2026-11-22T06:00:00")  # half a minute before the next
 
 
 def openings(window: Window, day: str) -> list[str]:

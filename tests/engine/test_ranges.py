@@ -36,9 +36,17 @@ IMPOSSIBLE = [
     ("status == 500 and status != 500", ["status"]),
     ("status in [500, 502] and status not in [500, 502, 503]", ["status"]),
     ("500 < status and status == 404", ["status"]),
+    ("status > 500 and status < 600 and status == 500", ["status"]),
+    ("status > 500 and status < 600 and status == 600", ["status"]),
+    ("status > 500 and status <= 600 and status == 500", ["status"]),
+    ("status >= 500 and status < 600 and status == 600", ["status"]),
     ('state == "ok" and state == "critical"', ["state"]),
+    ('state not in ["ok"] and state == "ok"', ["state"]),
     ('state == "ok" and state in ["warning", "critical"]', ["state"]),
     ('state == "ok" and not (state == "ok")', ["state"]),
+    ('state != "ok" and state == "ok"', ["state"]),
+    ('state != "ok" and state != "bad" and state == "bad"', ["state"]),
+    ('state in ["ok", "bad"] and state != "ok" and state != "bad"', ["state"]),
     ("ok and not ok", ["ok"]),
     ("up == 0 and up == 1 or up == 2", ["up"]),
     ("up == 0 and latency_seconds > 5s and up == 1", ["up"]),
@@ -80,6 +88,15 @@ POSSIBLE = [
     "count_of(up == 0, 3, 5) and up == 1",
     "unchanged(up) > 5m and unchanged(up) < 1m",
     "a * 0 == 1",
+    "1 < 2 and up == 0",
+    "true and up == 0",
+    "false or up == 0",
+    "ok and up == 0",
+    "1 / 0 > 1 and up == 0",  # missing, so neither true nor false
+    "status > 1 / 0",
+    'state in ["ok", "bad"] and state != "ok"',
+    'state != "ok" and state == "bad"',
+    'state != "ok" and state != "bad"',
 ]
 
 

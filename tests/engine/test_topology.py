@@ -41,3 +41,8 @@ def test_a_service_in_a_circle_is_not_its_own_upstream() -> None:
 def test_a_chain_of_thousands_needs_no_stack() -> None:
     chain = {str(number): [str(number + 1)] for number in range(5000)} | {"5000": ["0"]}
     assert len(circles(chain)[0]) == 5002
+
+
+def test_what_is_needed_and_declared_nowhere_needs_nothing() -> None:
+    assert upstream_of({"web": ["api"]}) == {"web": ("api",)}
+    assert circles({"web": ["api"]}) == ()

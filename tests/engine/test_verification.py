@@ -78,6 +78,10 @@ def test_a_breach_takes_back_what_was_held_and_unknown_does_not() -> None:
     assert result(blind, 40) is R.EFFECTIVE
 
 
+def test_after_a_breach_what_is_held_counts_from_nothing() -> None:
+    assert told(watch(clear_for=20.0), (10, V.CLEAR), (20, V.CLEAR), (25, V.BREACHED)).held == 0.0
+
+
 def test_time_that_counts_as_held_has_no_gap_of_more_than_three_intervals() -> None:
     assert result(told(watch(clear_for=20.0), (10, V.CLEAR), (41, V.CLEAR)), 41) is None
 
@@ -110,5 +114,6 @@ def test_while_the_effect_runs_nothing_is_found() -> None:
 def test_a_would_be_attempt_is_busy_for_settle_and_verify_and_then_ineffective_unless_clear() -> None:
     start = told(watch(would=True), (10, V.CLEAR), (30, V.CLEAR))
     assert result(start, 30) is None
+    assert result(start, 70) is R.EFFECTIVE
     assert result(told(watch(would=True), (69, V.BREACHED)), 70) is R.INEFFECTIVE
     assert result(told(watch(would=True), (69, V.UNKNOWN)), 70) is R.INEFFECTIVE

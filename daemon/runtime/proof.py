@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from daemon.engine.condition_error import did_you_mean
 from daemon.errors import RemediationError, StoreError
 from daemon.model.explanation import Explanation, IncidentStory, PlanEntry, Standing, WouldReport
-from daemon.model.incident import Incident
+from daemon.model.incident import Incident, IncidentState
 from daemon.model.moment import Stamp
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
@@ -20,6 +20,7 @@ from daemon.runtime.would import would_report
 from daemon.store.store import Store
 
 TOLD_AT_MOST = 10  # standings of one explanation
+_CLOSED = (IncidentState.RESOLVED, IncidentState.VANISHED, IncidentState.WITHDRAWN)
 READ_AT_MOST = 10_000  # rows of each kind that a report reads
 
 
@@ -108,14 +109,16 @@ class Proof:
         )
 
     async def _since(self, place: Place) -> Stamp | None:
-        """When the state of an open incident began."""
-        if place.track.incident is None:
-            return None
+        """When the present state began, as far back as the record goes."""
+        track = place.track
         try:
-            moved = await self._store.transitions_of(place.track.incident)
+            moved = await self._store.last_transition(track.rule, track.check, track.subject)
         except StoreError:
-            return None  # when it opened is known in memory
-        return next((it.at for it in reversed(moved) if it.new is place.track.state), None)
+            return None  # when an incident opened is known in memory
+        if moved is None:
+            return None
+        now_in = IncidentState.INACTIVE if moved.new in _CLOSED else moved.new
+        return moved.at if now_in is track.state else None
 
     async def _explain_incident(self, name: str) -> Explanation:
         incident = self._board.incidents.get(name)

@@ -43,14 +43,19 @@ def allowances(proposal: Proposal, facts: Facts) -> tuple[Allowance, ...]:
     )
 
 
-def peaks(of: str, limits: Sequence[Limit], attempts: Sequence[Attempt], now: Stamp) -> tuple[Peak, ...]:
-    """The most attempts that counted at once against each limit: at the claim of one of them, itself included."""
+def peaks(
+    of: str, limits: Sequence[Limit], attempts: Sequence[Attempt], now: Stamp, *, within: float = math.inf
+) -> tuple[Peak, ...]:
+    """The most attempts that counted at once against each limit: at the claim of one of them, itself included.
+
+    Only claims of the last `within` seconds are asked; those before them count there as they did.
+    """
     ages = [(age(it.claimed, now), since_end(it, now)) for it in attempts]
     spans = [(claimed, min(claimed, ended)) for claimed, ended in ages]  # nothing ends before it begins
-    return tuple(Peak(of=of, limit=limit, most=_most(spans, limit)) for limit in limits)
+    return tuple(Peak(of=of, limit=limit, most=_most(spans, limit, within)) for limit in limits)
 
 
-def _most(spans: Sequence[tuple[float, float]], limit: Limit) -> int:
+def _most(spans: Sequence[tuple[float, float]], limit: Limit, within: float) -> int:
     """The most that counted at a claim. `spans` are ages of claims and of ends.
 
     In one sweep through time, as a report may have thousands of attempts and heald waits for nothing meanwhile.
@@ -62,6 +67,6 @@ def _most(spans: Sequence[tuple[float, float]], limit: Limit) -> int:
         while over < len(ends) and ends[over] >= claimed:
             over += 1
         is_last = place + 1 == len(claims) or claims[place + 1] < claimed  # of those claimed at one moment
-        if is_last:
+        if is_last and claimed < within:
             most = max(most, place + 1 - over)
     return most

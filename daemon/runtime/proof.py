@@ -65,7 +65,8 @@ class Proof:
 
     async def would(self, seconds: float) -> WouldReport:
         """What observe mode would have done in the last so many seconds, by the limits in force. Raises StoreError."""
-        attempts = await self._store.attempts_since(seconds, most=READ_AT_MOST)
+        before = self._bindings.longest_window  # what was claimed before that time may have counted in it
+        attempts = await self._store.attempts_since(seconds + before, most=READ_AT_MOST)
         holds = await self._store.holds_since(seconds, most=READ_AT_MOST)
         told = await self._store.handed_over_since(seconds, most=READ_AT_MOST)
         cut = any(len(rows) >= READ_AT_MOST for rows in (attempts, holds, told))

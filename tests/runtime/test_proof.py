@@ -451,3 +451,19 @@ def test_a_report_goes_no_further_back_than_asked(tmp_path: Path) -> None:
     world = World(tmp_path, rule(mode="mode: observe")).at(10, api=DOWN).at(15, api=up()).run(4000)
     assert len(would(world).rows) == 1
     assert would(world, 3600.0).rows == ()
+
+
+def test_what_was_used_before_that_time_still_counts_in_it(tmp_path: Path) -> None:
+    rules = rule(mode="mode: observe", limit="limit: [2/1h]\n    steps")
+    world = World(tmp_path, rules).at(10, api=DOWN).run(60)
+    (row,) = would(world, 20.0).rows  # the second of two attempts on paper
+    assert len(row.attempts) == 1
+    assert [it.most for it in row.peaks] == [2, 2]
+
+
+def test_a_report_goes_on_over_a_crash(tmp_path: Path) -> None:
+    world = World(tmp_path, rule(mode="mode: observe", limit="limit: [1/1h]\n    steps")).at(10, api=DOWN)
+    world.simulation.at(100, world.simulation.crash)
+    (row,) = would(world.run(300)).rows
+    assert len(row.attempts) == 1
+    assert [(it.of, it.most) for it in row.peaks] == [("rule api-down", 1), ("command:api@node", 1)]

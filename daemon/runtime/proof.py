@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from daemon.engine.condition_error import did_you_mean
 from daemon.errors import RemediationError, StoreError
 from daemon.model.explanation import Explanation, IncidentStory, PlanEntry, Standing, WouldReport
-from daemon.model.incident import Incident, IncidentState
+from daemon.model.incident import OWN, Incident, IncidentState
 from daemon.model.moment import Stamp
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
@@ -154,8 +154,10 @@ def _first_line(worst: Standing) -> str:
 
 
 def _ending(story: IncidentStory) -> str:
-    """How a closed incident went, in one sentence."""
+    """How an incident without a rule that could act on it went, in one sentence."""
     incident, made = story.incident, [it for it in story.attempts if not it.would]
+    if incident.rule.startswith(OWN) and incident.closed is None:
+        return f"{incident.because}: heald acts on nothing here, and only tells people"
     paper = len(story.attempts) - len(made)
     parts = [f"{len(made)} attempt{'s' if len(made) != 1 else ''}"] if made or not paper else []
     parts += [f"{paper} on paper"] if paper else []

@@ -467,3 +467,11 @@ def test_a_report_goes_on_over_a_crash(tmp_path: Path) -> None:
     (row,) = would(world.run(300)).rows
     assert len(row.attempts) == 1
     assert [(it.of, it.most) for it in row.peaks] == [("rule api-down", 1), ("command:api@node", 1)]
+
+
+def test_an_incident_of_healds_own_says_what_it_tells(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("startup_grace: 0s", "startup_grace: 0s, escalate_after: 30s")
+    world = World(tmp_path, rules).at(0, api="no route").run(100)
+    (own,) = world.board.incidents.values()
+    assert explain(world, own.id).answer == f"{own.because}: heald acts on nothing here, and only tells people"
+    assert own.because.startswith("api could not look for ")

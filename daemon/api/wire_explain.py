@@ -60,6 +60,7 @@ class NextStepJson(TypedDict):
     try_number: int
     tries: int
     would: bool  # on paper: observe mode, or not allowed
+    is_left: bool  # false: every try of every step was made, and this was the last
     plan: str
     guards: list[GuardJson]  # all, in their order
     budget: list[AllowanceJson]
@@ -207,6 +208,7 @@ def next_to_json(it: NextStep) -> NextStepJson:
         try_number=it.try_number,
         tries=it.tries,
         would=it.would,
+        is_left=it.is_left,
         plan=it.plan,
         guards=[_guard(answer) for answer in it.guards],
         budget=[_allowance(allowance) for allowance in it.allowances],

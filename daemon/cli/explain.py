@@ -109,8 +109,9 @@ def show_next(it: NextStepJson) -> None:
     """What would be done next, every guard, and what limits permit."""
     place = f"step {it['step']} of {it['steps']}, try {it['try_number']} of {it['tries']}"
     paper = ", on paper" if it["would"] else ""
-    _line("next", clean(f"{it['remediation']} of {it['resource']} ({place}{paper})"))
-    if it["plan"]:
+    what = f"{it['remediation']} of {it['resource']}"
+    _line("next", clean(f"{what} ({place}{paper})" if it["is_left"] else f"nothing is left; {what} was the last step"))
+    if it["plan"] and it["is_left"]:
         _line("plan", clean(it["plan"]))
     for label, text in _guards(it["guards"]):
         _line(label, text)

@@ -34,6 +34,9 @@ def _rule_limits(notes: Notes, rule: Rule, node: Node) -> None:
     for at, limit in enumerate(rule.limit):
         others = [it for place, it in enumerate(rule.limit) if place != at]
         why = _shadow(limit, others, "beside it") or _shadow(limit, notes.setup.settings.budget, "of the budget")
+        if why is None and resources is not None and len(resources) == 1:
+            (resource,) = resources
+            why = _shadow(limit, notes.setup.limit_of(resource), f"of {resource}")
         if why is None and resources is not None and len(resources) == 1 and _is_spaced(limit, cooldown):
             why = f"the cooldown of {format_duration(cooldown)} lets fewer begin in so short a time"
         if why is not None:

@@ -8,7 +8,7 @@ from daemon.model.check import Check
 from daemon.model.connection import Connection
 from daemon.model.masks import Masks
 from daemon.model.order import Window
-from daemon.model.rule import Rule
+from daemon.model.rule import DEFAULT_LIMIT, Limit, Rule
 from daemon.model.service import Service
 from daemon.model.settings import Settings
 from daemon.protocols import CheckType, ConnectionType, ManagerType, RemediationType, ServiceManager
@@ -42,3 +42,11 @@ class Setup:
     windows: tuple[Window, ...] = ()  # of maintenance
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options
     masks: Masks = field(default_factory=Masks)  # the values of all secrets of the file
+
+    def limit_of(self, resource: str) -> tuple[Limit, ...]:
+        """The limits of a resource: those of the service that its manager runs, else the default."""
+        for name, manager in self.managers.items():
+            limit = self.services[name].limit
+            if manager.resource == resource and limit is not None:
+                return limit
+        return DEFAULT_LIMIT

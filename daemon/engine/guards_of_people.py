@@ -61,7 +61,8 @@ def approval(proposal: Proposal, facts: Facts) -> Hold | None:
         return None
     what, asked = f"{proposal.step.remediation} of {proposal.resource}", facts.approval
     if asked is None:
-        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, who is being asked")
+        asking = "who is being asked" if proposal.incident else "who is asked once it fires"
+        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, {asking}")
     left = asked.expires - age(asked.asked, facts.now)
     if asked.state is ApprovalState.APPROVED and left > 0:
         return None

@@ -78,17 +78,19 @@ def worse(proposal: Proposal, _: Facts) -> Hold | None:
     """After the last attempt something else became sick."""
     if not proposal.ladder.worse:
         return None
-    quiet = rough_duration(proposal.rule.relapse)
-    ends = f"held until it stays closed for {quiet}, or `heald retry {proposal.incident}`"
-    return Hold(reason=HoldReason.WORSE, sentence=f"{proposal.ladder.worse}; {ends}")
+    return Hold(reason=HoldReason.WORSE, sentence=f"{proposal.ladder.worse}; {_quiet(proposal)}")
+
+
+def _quiet(proposal: Proposal) -> str:
+    """What ends a hold that lasts until it was quiet; without an open incident there is nothing to retry."""
+    retry = f", or `heald retry {proposal.incident}`" if proposal.incident else ""
+    return f"held until it stays closed for {rough_duration(proposal.rule.relapse)}{retry}"
 
 
 def flapping(proposal: Proposal, facts: Facts) -> Hold | None:
     """Three clear second looks in a row, or too many changes (Icinga 2: weighted share over 20 runs, 25 / 30 %)."""
-    quiet = rough_duration(proposal.rule.relapse)
-    ends = f"held until it stays closed for {quiet}, or `heald retry {proposal.incident}`"
     if proposal.ladder.flapping:
-        sentence = f"three second looks in a row found it clear; {ends}"
+        sentence = f"three second looks in a row found it clear; {_quiet(proposal)}"
     elif facts.flap_percent is not None:
         sentence = f"it changed in {facts.flap_percent:.0f}% of its last 20 runs: held until that is below 25%"
     else:

@@ -43,20 +43,30 @@ def allowances(proposal: Proposal, facts: Facts) -> tuple[Allowance, ...]:
     )
 
 
-def peaks(of: str, limits: Sequence[Limit], attempts: Sequence[Attempt], now: Stamp) -> tuple[Peak, ...]:
-    """The most attempts that counted at once against each limit: at the claim of one of them, itself included."""
-    spans = [(age(it.claimed, now), since_end(it, now)) for it in attempts]
-    return tuple(
-        Peak(
-            of=of,
-            limit=limit,
-            most=max((sum(_counts(span, at, limit) for span in spans) for at, _ in spans), default=0),
-        )
-        for limit in limits
-    )
+def peaks(
+    of: str, limits: Sequence[Limit], attempts: Sequence[Attempt], now: Stamp, *, within: float = math.inf
+) -> tuple[Peak, ...]:
+    """The most attempts that counted at once against each limit: at the claim of one of them, itself included.
+
+    Only claims of the last `within` seconds are asked; those before them count there as they did.
+    """
+    ages = [(age(it.claimed, now), since_end(it, now)) for it in attempts]
+    spans = [(claimed, min(claimed, ended)) for claimed, ended in ages]  # nothing ends before it begins
+    return tuple(Peak(of=of, limit=limit, most=_most(spans, limit, within)) for limit in limits)
 
 
-def _counts(span: tuple[float, float], at: float, limit: Limit) -> bool:
-    """Whether an attempt (ages of its claim and its end) counted when something `at` seconds old was claimed."""
-    claimed, ended = span
-    return claimed >= at and ended - at < limit.window
+def _most(spans: Sequence[tuple[float, float]], limit: Limit, within: float) -> int:
+    """The most that counted at a claim. `spans` are ages of claims and of ends.
+
+    In one sweep through time, as a report may have thousands of attempts and heald waits for nothing meanwhile.
+    """
+    claims = sorted((claimed for claimed, _ in spans), reverse=True)
+    ends = sorted((ended - limit.window for _, ended in spans), reverse=True)  # ages at which they count no more
+    most = over = 0
+    for place, claimed in enumerate(claims):
+        while over < len(ends) and ends[over] >= claimed:
+            over += 1
+        is_last = place + 1 == len(claims) or claims[place + 1] < claimed  # of those claimed at one moment
+        if is_last and claimed < within:
+            most = max(most, place + 1 - over)
+    return most

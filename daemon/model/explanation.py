@@ -52,6 +52,7 @@ class NextStep:
     tries: int
     would: bool  # nothing would really be done: observe mode, or the remediation is not allowed
     guards: tuple[GuardAnswer, ...] = ()
+    is_left: bool = True  # false: every try of every step was made, and this was the last
     plan: str = ""  # what the remediation says that it would do; "": it was not asked
     allowances: tuple[Allowance, ...] = ()
 
@@ -85,7 +86,7 @@ class Standing:
     hold: HoldReason | None  # what is recorded as holding the incident
     hold_sentence: str
     handed_over: HoldReason | None
-    next: NextStep | None = None  # None: the rule has no steps, none is left, or the check has not run
+    next: NextStep | None = None  # None: the rule has no steps, or the check has not run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

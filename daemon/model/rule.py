@@ -36,6 +36,10 @@ class Limit:
         return f"{self.count}/{format_duration(self.window)}"
 
 
+DEFAULT_LIMIT = (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
+"""Of a rule, and of a resource, where the file says nothing."""
+
+
 class Condition(Protocol):
     """A compiled condition: pure, and cheap enough to judge every run (`daemon.engine.condition`)."""
 
@@ -80,7 +84,7 @@ class Rule:
     clear_for: float = 0.0  # seconds clear before it resolves
     severity: Severity = Severity.P2
     steps: tuple[Step, ...] = ()
-    limit: tuple[Limit, ...] = (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
+    limit: tuple[Limit, ...] = DEFAULT_LIMIT
     relapse: float = 600.0  # seconds after closing in which the ladder goes on where it was
     escalate_after: float = 600.0  # seconds of being held after which people are told
     runbook: str | None = None

@@ -29,6 +29,7 @@ class Situation:
     is_looking: bool  # its second look is under way
     impossible: str | None  # why the next step cannot be done at all
     next: NextStep | None
+    observes: bool  # observe mode
     now: float  # steady seconds
     wall: float  # the same moment, seconds since the epoch
 
@@ -76,7 +77,7 @@ def _inactive(it: Situation) -> str:
 
 def _coming(it: Situation) -> str:
     """What would come of the next step."""
-    if it.next is None:
+    if it.next is None or not it.next.is_left:
         return "nothing is left to do"
     what = f"{it.next.remediation} of {it.next.resource}"
     held = it.next.held
@@ -87,10 +88,10 @@ def _firing(it: Situation) -> str:
     if not it.rule.steps:
         return "the rule has no steps: it only tells people"
     if it.watch is not None:
-        return under_way(it.watch, it.now, it.wall)
+        return under_way(it.watch, it.now, it.wall, observes=it.observes)
     if it.impossible is not None:
         return f"its next step cannot be done: {it.impossible}"
-    if (it.ladder is not None and it.ladder.exhausted) or it.next is None:
+    if (it.ladder is not None and it.ladder.exhausted) or it.next is None or not it.next.is_left:
         last = f"`heald retry {it.track.incident}` begins anew"
         return f"every try of every step was made and it is still not well: it is for people now; {last}"
     if it.blind is not None or it.verdict is Verdict.UNKNOWN:
@@ -104,18 +105,24 @@ def _firing(it: Situation) -> str:
     if held:
         return f"{it.next.remediation} of {it.next.resource} is held by {said(held[0], it.wall)}"
     if it.track.muted:
-        counted, needed = rough_duration(it.track.counted), rough_duration(it.needed)
-        return f"what it depends on is well again, and `for` counts anew: {counted} of {needed}"
+        return counts_anew(it.track, it.needed)
     return f"no guard holds: {it.next.remediation} of {it.next.resource} comes next, once a second look confirms it"
 
 
-def under_way(watch: Watch, now: float, wall: float) -> str:
+def counts_anew(track: Track, needed: float) -> str:
+    """Why one that was held by planned work or a sick upstream is not proposed yet."""
+    counted = f"{rough_duration(track.counted)} of {rough_duration(needed)}"
+    return f"what held it (planned work, or what it depends on) is over, and `for` counts anew: {counted}"
+
+
+def under_way(watch: Watch, now: float, wall: float, *, observes: bool) -> str:
     """How far an attempt has come; `now` in steady seconds, and the same moment by the wall clock."""
     attempt = watch.attempt
     what = f"{attempt.remediation} of {attempt.resource}"
     if attempt.would:
         until = clock_time(wall + watch.deadline - now, wall)
-        return f"observe mode: {what} would have been done, and counts as under way until {until}"
+        why = "observe mode" if observes else f"{attempt.remediation} is not in settings.allow"
+        return f"{why}: {what} would have been done, and counts as under way until {until}"
     if watch.settled is None:
         return f"{what} is under way, try {attempt.try_number}"
     if now < watch.settled:

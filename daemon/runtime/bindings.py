@@ -11,10 +11,9 @@ from daemon.engine.lifecycle import Timing
 from daemon.engine.observations import Needs, Observations
 from daemon.errors import RemediationError
 from daemon.model.check import Check
-from daemon.model.rule import Limit, Rule, Severity, Step
+from daemon.model.rule import DEFAULT_LIMIT, Limit, Rule, Severity, Step
 from daemon.model.target import Target
 
-DEFAULT_LIMIT = (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
 """Most attempts on a resource whose service names no limit (docs/judgement.md, defaults)."""
 
 
@@ -138,11 +137,7 @@ class Bindings:
 
     def limit_of(self, resource: str) -> tuple[Limit, ...]:
         """The limits of a resource: those of the service that its manager runs, else the default."""
-        for name, manager in self.setup.managers.items():
-            limit = self.setup.services[name].limit
-            if manager.resource == resource and limit is not None:
-                return limit
-        return DEFAULT_LIMIT
+        return self.setup.limit_of(resource)
 
     @cached_property
     def longest_window(self) -> float:

@@ -40,7 +40,8 @@ class Outlooks:
             stopped_why=found.stopped,
             conflict_why=facts.conflict_why or found.conflict,
         )
-        step = replace(next_step(proposal, facts), plan=plan.summary)
+        is_left = outlook.next is None or outlook.next.is_left
+        step = replace(next_step(proposal, facts), plan=plan.summary, is_left=is_left)
         if found.hold is not None:  # it could not be asked
             step = replace(step, guards=(*step.guards, GuardAnswer(reason=found.hold.reason, hold=found.hold)))
         return Outlook(proposal=proposal, facts=facts, next=step)
@@ -56,6 +57,6 @@ class Outlooks:
 
     def draft(self, outlook: Outlook) -> Attempt | None:
         """The attempt that would be claimed; None where nothing would."""
-        if outlook.proposal is None or outlook.next is None or outlook.next.held:
+        if outlook.proposal is None or outlook.next is None or outlook.next.held or not outlook.next.is_left:
             return None
         return self._claims.draft(outlook.proposal, ())

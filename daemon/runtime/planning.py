@@ -29,7 +29,7 @@ async def plan(bindings: Bindings, standings: Standings, asking: Outlooks, clock
     entries = []
     for (place, _), asked in zip(ordered, outlooks, strict=True):
         outlook = asking.after(asked, made, taken)
-        under_way = standings.under_way(place, acts=True)
+        under_way = standings.under_way(place, acts=True) or standings.counts_anew(place, outlook)
         draft = asking.draft(outlook) if under_way is None else None
         if draft is not None:
             made.append(draft)
@@ -75,7 +75,7 @@ def _answer(outlook: Outlook, wall: float) -> str:
     step = outlook.next
     if outlook.impossible is not None:
         return f"its next step cannot be done: {outlook.impossible}"
-    if step is None:
+    if step is None or not step.is_left:
         return "every try of every step was made: it is for people now"
     what = f"{step.remediation} of {step.resource}"
     if not step.held:

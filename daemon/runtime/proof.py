@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from daemon.engine.condition_error import did_you_mean
 from daemon.errors import RemediationError, StoreError
 from daemon.model.explanation import Explanation, IncidentStory, PlanEntry, Standing, WouldReport
-from daemon.model.incident import Incident
+from daemon.model.incident import OWN, Incident, IncidentState
 from daemon.model.moment import Stamp
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Binding, Bindings
@@ -20,6 +20,7 @@ from daemon.runtime.would import would_report
 from daemon.store.store import Store
 
 TOLD_AT_MOST = 10  # standings of one explanation
+_CLOSED = (IncidentState.RESOLVED, IncidentState.VANISHED, IncidentState.WITHDRAWN)
 READ_AT_MOST = 10_000  # rows of each kind that a report reads
 
 
@@ -64,7 +65,8 @@ class Proof:
 
     async def would(self, seconds: float) -> WouldReport:
         """What observe mode would have done in the last so many seconds, by the limits in force. Raises StoreError."""
-        attempts = await self._store.attempts_since(seconds, most=READ_AT_MOST)
+        before = self._bindings.longest_window  # what was claimed before that time may have counted in it
+        attempts = await self._store.attempts_since(seconds + before, most=READ_AT_MOST)
         holds = await self._store.holds_since(seconds, most=READ_AT_MOST)
         told = await self._store.handed_over_since(seconds, most=READ_AT_MOST)
         cut = any(len(rows) >= READ_AT_MOST for rows in (attempts, holds, told))
@@ -108,14 +110,16 @@ class Proof:
         )
 
     async def _since(self, place: Place) -> Stamp | None:
-        """When the state of an open incident began."""
-        if place.track.incident is None:
-            return None
+        """When the present state began, as far back as the record goes."""
+        track = place.track
         try:
-            moved = await self._store.transitions_of(place.track.incident)
+            moved = await self._store.last_transition(track.rule, track.check, track.subject)
         except StoreError:
-            return None  # when it opened is known in memory
-        return next((it.at for it in reversed(moved) if it.new is place.track.state), None)
+            return None  # when an incident opened is known in memory
+        if moved is None:
+            return None
+        now_in = IncidentState.INACTIVE if moved.new in _CLOSED else moved.new
+        return moved.at if now_in is track.state else None
 
     async def _explain_incident(self, name: str) -> Explanation:
         incident = self._board.incidents.get(name)
@@ -150,8 +154,10 @@ def _first_line(worst: Standing) -> str:
 
 
 def _ending(story: IncidentStory) -> str:
-    """How a closed incident went, in one sentence."""
+    """How an incident without a rule that could act on it went, in one sentence."""
     incident, made = story.incident, [it for it in story.attempts if not it.would]
+    if incident.rule.startswith(OWN) and incident.closed is None:
+        return f"{incident.because}: heald acts on nothing here, and only tells people"
     paper = len(story.attempts) - len(made)
     parts = [f"{len(made)} attempt{'s' if len(made) != 1 else ''}"] if made or not paper else []
     parts += [f"{paper} on paper"] if paper else []

@@ -12,14 +12,14 @@ from daemon.engine.observations import Observations
 from daemon.engine.proof import allowances, answers
 from daemon.errors import RemediationError
 from daemon.model.check import Run
-from daemon.model.explanation import NextStep, Standing
+from daemon.model.explanation import NextStep, Operand, Standing
 from daemon.model.incident import IncidentState
 from daemon.model.moment import Stamp
 from daemon.model.rule import Verdict
 from daemon.model.settings import Mode
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
-from daemon.runtime.answers import Situation, answer, under_way
+from daemon.runtime.answers import Situation, answer, counts_anew, under_way
 from daemon.runtime.bindings import Binding, Bindings, fit_of
 from daemon.runtime.board import Board, LadderKey
 from daemon.runtime.healing import Healing
@@ -123,9 +123,7 @@ class Standings:
         ladder = self._ladder(binding, key, goes_to_act=goes_to_act)
         view = place.view
         found = ladders.chosen(ladder, binding.rule, lambda step: fit_of(step, view) if view is not None else FITS)
-        if found is None:
-            return Outlook()
-        index, fit = found
+        index, fit = found or (len(binding.rule.steps) - 1, FITS)  # none is left: the last one's guards and limits
         try:
             proposal = self._healing.propose(binding, ladder, index, place.track, place.run, fit)
         except RemediationError as error:
@@ -136,7 +134,8 @@ class Standings:
         if goes_to_act:  # would-be counts and ladders start anew then
             real = [it for it in facts.attempts if not it.would]
             facts = replace(facts, settings=replace(settings, mode=Mode.ACT), attempts=real, would_watches={})
-        return Outlook(proposal=proposal, facts=facts, next=next_step(proposal, facts))
+        step = replace(next_step(proposal, facts), is_left=found is not None)
+        return Outlook(proposal=proposal, facts=facts, next=step)
 
     def _why_no_ladder(self, place: Place) -> str | None:
         binding = place.binding
@@ -162,8 +161,13 @@ class Standings:
         is_paper = watch is not None and watch.attempt.would and self._bindings.setup.settings.mode is not Mode.ACT
         if watch is None or (acts and is_paper):
             return None
-        now = self._clock.stamp()
-        return under_way(watch, now.boottime, now.wall)
+        now, observes = self._clock.stamp(), self._bindings.setup.settings.mode is not Mode.ACT
+        return under_way(watch, now.boottime, now.wall, observes=observes)
+
+    def counts_anew(self, place: Place, outlook: Outlook) -> str | None:
+        """Why nothing is proposed yet of what was held by planned work or a sick upstream, in a sentence."""
+        waits = place.track.muted and outlook.next is not None and not outlook.next.held
+        return counts_anew(place.track, _needed(place)) if waits else None
 
     # ---- the whole of it ----------------------------------------------------------------------------------------
 
@@ -183,7 +187,7 @@ class Standings:
             clear_when=place.binding.clear_when.text if place.binding.clear_when is not None else None,
             verdict=place.verdict,
             because=because,
-            operands=place.binding.when.operands(view) if view is not None else (),
+            operands=_operands(place),
             ran=place.run.at if place.run is not None else None,
             state=track.state,
             since=since or (incident.opened if incident is not None else None),
@@ -215,6 +219,7 @@ class Standings:
                 is_looking=key is not None and self._healing.is_looking(key),
                 impossible=outlook.impossible,
                 next=outlook.next,
+                observes=self._bindings.setup.settings.mode is not Mode.ACT,
                 now=now.boottime,
                 wall=now.wall,
             )
@@ -229,12 +234,27 @@ def next_step(proposal: Proposal, facts: Facts) -> NextStep:
         resource=proposal.resource,
         step=proposal.index + 1,
         steps=len(steps),
-        try_number=ladders.spent(proposal.ladder, steps, proposal.index) + 1,
+        try_number=min(ladders.spent(proposal.ladder, steps, proposal.index) + 1, proposal.step.tries),
         tries=proposal.step.tries,
         would=proposal.would,
         guards=answers(proposal, facts),
         allowances=allowances(proposal, facts),
     )
+
+
+def _operands(place: Place) -> tuple[Operand, ...]:
+    """What `when` looks at, and what only `clear_when` does, with its values."""
+    when, clear_when, view = place.binding.when, place.binding.clear_when, place.view
+    if view is None:
+        return ()
+    found = when.operands(view)
+    if clear_when is None:
+        return found
+    other = View(view.check, view.subject, view.samples, view.blind, view.now, view.observations)
+    other.floor, other.lenient = view.floor, view.lenient
+    _remember(clear_when, other, place.track.memory[place.binding.rings :])
+    texts = {it.text for it in found}
+    return (*found, *(it for it in clear_when.operands(other) if it.text not in texts))
 
 
 def _needed(place: Place) -> float:

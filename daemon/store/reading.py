@@ -87,6 +87,10 @@ class Reading:
         """How an incident went, oldest first."""
         return await self._read(lambda database: database.transitions_of(incident))
 
+    async def last_transition(self, rule: str, check: str, subject: str) -> Transition | None:
+        """The newest change of state of a rule, a check and a subject, whether an incident was open or not."""
+        return await self._read(lambda database: database.last_transition(rule, check, subject))
+
     async def attempts_since(self, seconds: float, *, most: int) -> list[Attempt]:
         """The attempts claimed in the last so many seconds, the newest `most` of them, oldest first."""
         return await self._since(ATTEMPTS, "claimed", seconds, most)

@@ -271,6 +271,11 @@ class Database:
         """How an incident went, oldest first."""
         return self._rows(TRANSITIONS, "WHERE incident = ? ORDER BY place", (text(incident),))
 
+    def last_transition(self, rule: str, check: str, subject: str) -> Transition | None:
+        """The newest change of state of a rule, a check and a subject, whether an incident was open or not."""
+        where = 'WHERE rule = ? AND "check" = ? AND subject = ? ORDER BY place DESC LIMIT 1'
+        return next(iter(self._rows(TRANSITIONS, where, (text(rule), text(check), text(subject)))), None)
+
     def since(self, table: Table[R], moment: str, seconds: float, now: Stamp, most: int) -> list[R]:
         """The rows of a table of which a moment lies in the last so many seconds: the newest `most`, oldest first."""
         where = f"WHERE {moment}_origin IS NOT NULL AND age({moment}_wall, {moment}_boottime, {moment}_origin) < ?"

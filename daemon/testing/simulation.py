@@ -26,6 +26,7 @@ from daemon.runtime.executor import BEGIN_WITHIN
 from daemon.runtime.situation import NOTHING, Found
 from daemon.store.memory import Memory, open_in_memory
 from daemon.store.store import Store
+from daemon.store.worker import at_once
 from daemon.testing.simulated_clock import SimulatedClock
 from daemon.testing.simulated_timetable import Flight, SimulatedTimetable
 from daemon.testing.world import Effect, See, Slow
@@ -63,18 +64,18 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], None], bool]] = []
         self._count = itertools.count()
         self.found: Callable[[Proposal], Found] = lambda _: NOTHING  # what managers and units say before an effect
-        self._runner = asyncio.Runner()  # for the store's verbs, which are coroutines and wait for nothing here
+        self._runner = asyncio.Runner()  # its loop is made when first asked
         self.store: Store
         self.assembly: Assembly
         self._start(setup)
 
     def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """The answer of one of the store's verbs."""
+        """The answer of something that may wait for a real manager or remediation."""
         return self._runner.run(work)
 
     def close(self) -> None:
         """Let go of the store."""
-        self.ask(self.store.close() if self._memory is None else self.store.abandon())
+        at_once(self.store.close() if self._memory is None else self.store.abandon())
         self._runner.close()
 
     # ---- what the scheduler is to the daemon --------------------------------------------------------------------
@@ -115,7 +116,7 @@ class Simulation:
 
     def _die(self) -> None:
         self.store.submit(*self.assembly.board.take_measured())  # the last batch was written just before
-        self.ask(self.store.abandon())
+        at_once(self.store.abandon())
 
     def reload(self, setup: Setup) -> None:
         """Swap the configuration."""
@@ -144,14 +145,14 @@ class Simulation:
             board=self._board(),
         )
         self.assembly.aftercare.timetable = self.timetable
-        self.ask(self.assembly.restore())
+        at_once(self.assembly.restore())
 
     def _open(self) -> Store:
         if self._memory is not None:
             return open_in_memory(self._memory, self.clock)
         if self._directory is None:
             raise ValueError("a simulation needs a directory or a memory for its store")
-        return self.ask(Store.open(self._directory, self.clock, threaded=False))
+        return at_once(Store.open(self._directory, self.clock, threaded=False))
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
@@ -269,7 +270,7 @@ class Simulation:
         rows = [row for row in self.assembly.board.take_rows() if getattr(row, "id", None) != attempt.id]
         healing = self.assembly.healing
         try:
-            hold = self.ask(self.store.claim(attempt, rows, lambda counted: healing.claims.permits(proposal, counted)))
+            hold = at_once(self.store.claim(attempt, rows, lambda counted: healing.claims.permits(proposal, counted)))
         except StoreError as error:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=str(error))
         if hold is not None:

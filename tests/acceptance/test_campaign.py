@@ -1,16 +1,20 @@
 """The crash campaign, in short; what its judge says of counts that are wrong; and that it finds a broken memory."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from campaign.__main__ import missing
-from campaign.plan import KINDS, plan
+from campaign.lane import TRIES, Settings, Street
+from campaign.plan import KINDS, Round, plan
 from campaign.verdict import BUDGET, SERVICE_LIMIT, WINDOW, Effect, Lane, judge, most_in_a_window
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,6 +58,48 @@ def test_a_daemon_that_forgets_over_a_crash_is_found(folder: Path) -> None:
     done = campaign(folder, "--forget", "--only", "effect", "--rounds", "5", "--seed", "1", "--lanes", "1")
     assert done.returncode == 1, done.stdout + done.stderr
     assert f" within {WINDOW:g} s" in done.stderr
+
+
+# ---- a lane ---------------------------------------------------------------------------------------------------------
+
+ROUND = Round(kind="effect", nth=1, share=0.5, jump=60)
+
+
+class Slow(Street):
+    """A lane whose daemons are too slow so many times."""
+
+    def __init__(self, folder: Path, misses: int) -> None:
+        super().__init__(folder, Settings(stop_for=1.0, faketime=None, forgets=False), threading.Event())
+        self.lives = 0
+        self._misses = misses
+
+    def _effect(self, it: Round) -> None:
+        self.lives += 1
+        self._is_missed = self.lives <= self._misses
+
+
+@pytest.mark.parametrize(("misses", "lives", "said"), [(0, 1, 0), (TRIES - 1, TRIES, 0), (99, TRIES, 1)])
+def test_a_round_that_missed_its_point_comes_again_before_that_is_held_against_heald(
+    tmp_path: Path, misses: int, lives: int, said: int
+) -> None:
+    lane = Slow(tmp_path, misses)
+    lane._live_to_its_point(ROUND)
+    assert (lane.lives, lane.seen.missed["effect"]) == (lives, said)
+
+
+def test_a_record_that_lost_an_attempt_is_found(tmp_path: Path) -> None:
+    lane = Slow(tmp_path, 0)
+    (tmp_path / "state").mkdir()
+    with closing(sqlite3.connect(tmp_path / "state" / "heald.db")) as database:
+        database.execute("CREATE TABLE attempts (id, state)")
+        database.execute("INSERT INTO attempts VALUES ('kept', 'running')")
+        database.commit()
+    lane._is_killed(ROUND)
+    assert (lane.seen.in_flight["effect"], lane.seen.faults) == (1, [])
+    lane.seen.recorded.add("gone")
+    lane._is_killed(ROUND)
+    assert lane.seen.faults == ["the record lost gone in a round of effect"]
+    assert (lane.seen.kills["effect"], lane.seen.in_flight["effect"]) == (2, 1)
 
 
 # ---- the plan and the judge -----------------------------------------------------------------------------------------

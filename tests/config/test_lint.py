@@ -119,6 +119,9 @@ def test_a_verify_shorter_than_the_interval_of_any_joined_check(tmp_path: Path) 
 
 # ---- limits ---------------------------------------------------------------------------------------------------------
 
+TWO = HEAD.replace("services: {", f"services: {{b: {{run_by: {COMMAND}}}, ").replace(
+    "checks: {", "checks: {b: {service: b, tcp: {host: h, port: 2}}, "
+)
 LIMITED = "rules:\n  r: {check: api, when: up == 0, limit: [3/1h], steps: [{restart: {}, cooldown: 1m}]}\n"
 
 
@@ -132,9 +135,21 @@ def test_a_limit_looser_than_the_budget(tmp_path: Path) -> None:
     assert one(tmp_path, HEAD + rules).startswith(
         "5:42: rules.r.limit[0]: 25/1h is never reached: 20/1h of the budget permits at most 20 in 1h"
     )
-    assert codes(tmp_path, HEAD + rules.replace("25/1h", "20/1h")) == []
-    assert codes(tmp_path, HEAD + rules.replace("25/1h", "40/2h")) == []
-    assert codes(tmp_path, HEAD + rules.replace("25/1h", "41/2h")) == ["loose-limit"]
+    rules = rules.replace("check: api", "checks: [api, b]")  # two resources, each with limits of its own
+    assert codes(tmp_path, TWO + rules.replace("25/1h", "20/1h")) == []
+    assert codes(tmp_path, TWO + rules.replace("25/1h", "40/2h")) == []
+    assert codes(tmp_path, TWO + rules.replace("25/1h", "41/2h")) == ["loose-limit"]
+
+
+def test_a_limit_looser_than_that_of_the_only_resource(tmp_path: Path) -> None:
+    rules = LIMITED.replace("3/1h", "7/1d")
+    assert one(tmp_path, HEAD + rules).startswith(
+        "5:42: rules.r.limit[0]: 7/1d is never reached: 6/1d of command:api@node permits at most 6 in 1d"
+    )
+    assert codes(tmp_path, HEAD + rules.replace("7/1d", "6/1d")) == []
+    wide = HEAD.replace("services: {api: {", "services: {api: {limit: [7/1d], ")
+    assert codes(tmp_path, wide + rules) == []
+    assert codes(tmp_path, TWO + rules.replace("check: api", "checks: [api, b]")) == []
 
 
 @pytest.mark.parametrize(
@@ -148,10 +163,8 @@ def test_a_limit_that_the_cooldown_never_lets_be_reached(
 
 
 def test_the_cooldown_of_one_resource_says_nothing_of_a_rule_on_two(tmp_path: Path) -> None:
-    head = HEAD.replace("services: {", f"services: {{b: {{run_by: {COMMAND}}}, ")
-    head = head.replace("checks: {", "checks: {b: {service: b, tcp: {host: h, port: 2}}, ")
     rules = LIMITED.replace("check: api", "checks: [api, b]").replace("1m", "20m")
-    assert codes(tmp_path, head + rules) == []
+    assert codes(tmp_path, TWO + rules) == []
 
 
 def test_a_limit_of_a_service_that_is_looser_than_the_rules(tmp_path: Path) -> None:

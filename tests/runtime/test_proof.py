@@ -134,7 +134,13 @@ def test_an_exhausted_ladder_is_for_people(tmp_path: Path) -> None:
     told = explain(world)
     assert "every try of every step was made" in told.answer
     assert f"`heald retry {world.incident().id}`" in told.answer
-    assert told.standings[0].next is None
+    last = told.standings[0].next
+    assert last is not None
+    assert (last.is_left, last.try_number, last.tries) == (False, 2, 2)
+    assert [it.reason for it in last.guards] == [reason for reason, _ in GUARDS]
+    assert ("rule api-down", 2) in {(it.of, it.used) for it in last.allowances}
+    (entry,) = plan(world)
+    assert entry.answer == "every try of every step was made: it is for people now"
 
 
 def test_blindness_heals_nothing(tmp_path: Path) -> None:
@@ -164,6 +170,90 @@ def test_a_sick_upstream_is_named(tmp_path: Path) -> None:
 def test_observe_mode_says_so_first(tmp_path: Path) -> None:
     world = World(tmp_path, rule(mode="mode: observe")).at(10, api=DOWN).run(15)
     assert "observe mode: restart of command:api@node would have been done" in explain(world).answer
+
+
+def test_what_is_not_allowed_is_not_called_observe_mode(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("allow: [restart, run]", "allow: [run]")
+    world = World(tmp_path, rules).at(10, api=DOWN).run(15)
+    assert "on api: restart is not in settings.allow: restart of command:api@node would have been done" in (
+        explain(world).answer
+    )
+    (entry,) = plan(world)
+    assert entry.answer.startswith("restart is not in settings.allow: ")
+
+
+def test_the_last_try_under_way_is_told_with_its_guards_and_what_limits_permit(tmp_path: Path) -> None:
+    world = World(tmp_path, (HEAD + RULE).replace("tries: 2", "tries: 1")).at(10, api=DOWN).run(35)
+    told = explain(world)
+    assert "was done and is verified until" in told.answer
+    step = told.standings[0].next
+    assert step is not None
+    assert not step.is_left
+    assert [it.reason for it in step.held] == [HoldReason.RESOURCE_BUSY]
+    assert [it.used for it in step.allowances] == [1, 1, 1]
+
+
+def test_what_clear_when_looks_at_has_its_values_too(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("when: up == 0", "when: up == 0\n    clear_when: avg(latency_seconds, 1m) < 1s")
+    world = (
+        World(tmp_path, rules).at(10, api=up(0.0, latency_seconds=3.0)).at(100, api=up(latency_seconds=3.0)).run(200)
+    )
+    told = explain(world)
+    shown = {it.text: it.value for it in told.standings[0].operands}
+    assert shown == {"up": "1", "avg(latency_seconds, 1m)": "3s"}
+
+
+def test_every_state_says_since_when(tmp_path: Path) -> None:
+    world = World(tmp_path, (HEAD + RULE).replace("for: 0s", "for: 1m")).at(10, api=DOWN).at(105, api=up()).run(5)
+    assert explain(world).standings[0].since is None  # nothing has ever changed
+    zero = world.simulation.clock.stamp().wall - 5
+
+    def since() -> float:
+        began = explain(world).standings[0].since
+        assert began is not None
+        return began.wall - zero
+
+    world.run(31)
+    assert since() == 10
+    world.run(80)
+    assert since() == pytest.approx(70, abs=4)
+    world.run(300)
+    assert explain(world).standings[0].state is IncidentState.INACTIVE
+    assert since() == pytest.approx(105, abs=10)
+
+
+def test_a_hold_that_outlives_its_incident_names_nothing_to_retry(tmp_path: Path) -> None:
+    world = World(tmp_path, looks={"api": up()}).at(10, api=DOWN).at(45, api=up()).run(60)
+    told = explain(world)
+    assert told.standings[0].state is IncidentState.INACTIVE
+    assert "would be held by flapping: " in told.answer
+    assert told.answer.endswith("held until it stays closed for 10m")
+
+
+def test_an_approval_is_not_asked_for_before_it_fires(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("tries: 2", "tries: 2\n        approval: true")
+    assert explain(World(tmp_path, rules).run(5)).answer.endswith("needs a person to agree, who is asked once it fires")
+
+
+@pytest.mark.parametrize("hold", ["upstream", "maintenance"])
+def test_for_counts_anew_after_a_hold_and_nothing_is_planned_meanwhile(tmp_path: Path, hold: str) -> None:
+    rules = (HEAD + RULE).replace("for: 0s", "for: 1m")
+    window = 'maintenance:\n  w: {cron: "0 10 * * *", lasts: 3m, zone: UTC, services: [api]}\n'
+    if hold == "maintenance":
+        rules = rules.replace("checks:\n", f"{window}checks:\n", 1)
+    world = World(tmp_path, rules)
+    world.at(20, api=DOWN)
+    if hold == "upstream":
+        world.at(10, db=DOWN).at(180, db=up())
+    world.run(150)
+    assert f" is held by {hold}: " in explain(world).answer
+    world.run(200)
+    said = "what held it (planned work, or what it depends on) is over, and `for` counts anew: "
+    assert said in explain(world).answer
+    (entry,) = plan(world)
+    assert entry.answer.startswith(said)
+    assert world.run(230).board.attempts == {}
+    assert len(world.run(275).board.attempts) == 1
 
 
 def test_a_rule_without_steps_only_tells(tmp_path: Path) -> None:
@@ -361,3 +451,27 @@ def test_a_report_goes_no_further_back_than_asked(tmp_path: Path) -> None:
     world = World(tmp_path, rule(mode="mode: observe")).at(10, api=DOWN).at(15, api=up()).run(4000)
     assert len(would(world).rows) == 1
     assert would(world, 3600.0).rows == ()
+
+
+def test_what_was_used_before_that_time_still_counts_in_it(tmp_path: Path) -> None:
+    rules = rule(mode="mode: observe", limit="limit: [2/1h]\n    steps")
+    world = World(tmp_path, rules).at(10, api=DOWN).run(60)
+    (row,) = would(world, 20.0).rows  # the second of two attempts on paper
+    assert len(row.attempts) == 1
+    assert [it.most for it in row.peaks] == [2, 2]
+
+
+def test_a_report_goes_on_over_a_crash(tmp_path: Path) -> None:
+    world = World(tmp_path, rule(mode="mode: observe", limit="limit: [1/1h]\n    steps")).at(10, api=DOWN)
+    world.simulation.at(100, world.simulation.crash)
+    (row,) = would(world.run(300)).rows
+    assert len(row.attempts) == 1
+    assert [(it.of, it.most) for it in row.peaks] == [("rule api-down", 1), ("command:api@node", 1)]
+
+
+def test_an_incident_of_healds_own_says_what_it_tells(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("startup_grace: 0s", "startup_grace: 0s, escalate_after: 30s")
+    world = World(tmp_path, rules).at(0, api="no route").run(100)
+    (own,) = world.board.incidents.values()
+    assert explain(world, own.id).answer == f"{own.because}: heald acts on nothing here, and only tells people"
+    assert own.because.startswith("api could not look for ")

@@ -26,6 +26,7 @@ from daemon.errors import LockedError, StoreError
 from daemon.model.incident import Hold, HoldReason, IncidentState
 from daemon.model.remediation import AttemptState
 from daemon.store.store import Store
+from daemon.store.worker import at_once
 
 DAY = 86400.0
 COOLDOWN = Hold(reason=HoldReason.COOLDOWN, sentence="not yet")
@@ -298,14 +299,6 @@ def test_a_loop_that_closes_leaves_the_thread_to_finish_its_work(tmp_path: Path)
 # ---- without a thread -------------------------------------------------------------------------------------------
 
 
-def at_once(work):
-    try:
-        work.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits")
-
-
 def test_without_a_thread_all_is_done_at_once_and_no_loop_runs(tmp_path: Path) -> None:
     clock = HandClock()
     store = at_once(Store.open(tmp_path, clock, threaded=False))
@@ -321,3 +314,11 @@ def test_without_a_thread_all_is_done_at_once_and_no_loop_runs(tmp_path: Path) -
     with pytest.raises(LockedError):
         at_once(Store.open(tmp_path, clock, threaded=False))
     assert at_once(store.close()) == 0
+
+
+def test_what_is_not_done_at_once_is_no_answer() -> None:
+    async def waits() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="was waited for"):
+        at_once(waits())

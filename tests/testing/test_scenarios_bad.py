@@ -1,5 +1,6 @@
 """Every bad file of `bad/`: what is said of it, and where, stands beside it."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,8 @@ def test_every_error_shows_its_line_with_a_caret_under_the_place(path: Path) -> 
 
 def test_each_has_its_expectation() -> None:
     assert {path.stem for path in FILES} == {path.stem for path in BAD.glob("*.expected")}
+
+
+def test_the_collector_is_at_work_again_after_a_bad_file() -> None:
+    problems(BAD / "file.yaml")
+    assert gc.isenabled()

@@ -522,7 +522,9 @@ class Model:
             ladder.streak += 1
             ladder.flapping = ladder.flapping or ladder.streak >= 3
             self.hold(rule, check, "clear_now")
-        elif self.chosen[key] == place and self.passes(rule, check, step, fits):
+        elif self.chosen[key] != place:
+            self.hold(rule, check, "only_if")
+        elif self.passes(rule, check, step, fits):
             self.claim(rule, check, step, place)
 
     def is_would(self, step):

@@ -70,7 +70,10 @@ async def test_what_a_person_stopped_is_told_from_what_ended(docker: LabEngine, 
     assert not (await manager.status(options(name), context)).by_operator
     docker.docker("start", name)
     docker.docker("stop", name)
-    assert (await manager.status(options(name), context)).by_operator
+    status = await manager.status(options(name), context)
+    assert status.by_operator
+    assert status.stopped_for is not None
+    assert 0 <= status.stopped_for < 10
     docker.docker("start", name)
     assert not (await manager.status(options(name), context)).by_operator
 

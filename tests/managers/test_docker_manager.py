@@ -1,5 +1,6 @@
 """The manager for containers against a real engine, healthy and sick."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -76,6 +77,18 @@ async def test_what_a_person_stopped_is_told_from_what_ended(docker: LabEngine, 
     assert 0 <= status.stopped_for < 10
     docker.docker("start", name)
     assert not (await manager.status(options(name), context)).by_operator
+
+
+async def test_a_sigterm_that_nobody_had_the_engine_send_is_no_stop(
+    docker: LabEngine, name: str, context: Toolbox
+) -> None:
+    docker.run(name, command="exit 143")
+    await until(lambda: docker.state(name) == "exited")
+    await asyncio.sleep(5.5)  # until the engine would have said so
+    assert not (await manager.status(options(name), context)).by_operator
+    docker.docker("start", name)
+    await until(lambda: docker.state(name) == "exited")
+    assert (await manager.status(options(name), context)).by_operator  # nobody can tell yet
 
 
 async def test_a_container_that_came_to_its_end_was_stopped_by_nobody(

@@ -1,8 +1,8 @@
 """The manager for containers against a real engine, healthy and sick."""
 
-import asyncio
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,7 +84,8 @@ async def test_a_sigterm_that_nobody_had_the_engine_send_is_no_stop(
 ) -> None:
     docker.run(name, command="exit 143")
     await until(lambda: docker.state(name) == "exited")
-    await asyncio.sleep(5.5)  # until the engine would have said so
+    ended = datetime.fromisoformat(docker.inspect(name)["State"]["FinishedAt"])
+    await until(lambda: datetime.now(UTC) - ended > timedelta(seconds=5.5))  # the engine would have said so by then
     assert not (await manager.status(options(name), context)).by_operator
     docker.docker("start", name)
     await until(lambda: docker.state(name) == "exited")

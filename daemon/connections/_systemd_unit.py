@@ -1,5 +1,6 @@
 """What systemd says of one unit, as numbers and in words."""
 
+import math
 import signal
 import time
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ class Unit:
     restart_policy: str  # Restart=
     memory_bytes: int | None
     active_seconds: float | None  # since it became active, while it is
-    changed_seconds: float  # since its state last changed
+    changed_seconds: float  # since its state last changed; infinite where systemd forgot it meanwhile
     pid: int  # of its main process, 0 without one
     invocation: str  # this run's id, in hexadecimal; its journal lines have it
     unit_file_state: str  # enabled, disabled, static, ...
@@ -57,6 +58,7 @@ class Unit:
         exited = values.get("ExecMainCode", 0) == _EXITED
         state = values["ActiveState"]
         since = values["ActiveEnterTimestampMonotonic"]
+        changed = values["StateChangeTimestampMonotonic"]
         memory = values.get("MemoryCurrent", _UNSET)
         status = values.get("ExecMainStatus", 0)
         return cls(
@@ -73,7 +75,7 @@ class Unit:
             restart_policy=values.get("Restart", "no"),
             memory_bytes=None if memory == _UNSET else memory,
             active_seconds=max(0.0, now - since / 1e6) if state in _UP and since else None,
-            changed_seconds=max(0.0, now - values["StateChangeTimestampMonotonic"] / 1e6),
+            changed_seconds=max(0.0, now - changed / 1e6) if changed else math.inf,
             pid=values.get("MainPID", 0),
             invocation=bytes(values["InvocationID"]).hex(),
             unit_file_state=values["UnitFileState"],

@@ -40,6 +40,7 @@ _OWN_SHARE = 0.9  # of the time for connecting: we say that it hangs before the 
 _MOST_QUESTIONS = 8  # at once: a host may have hundreds of containers, and the engine has work of its own
 _MOST_COUNTS = 64  # readings of counters at once: Docker 20.10 lets each wait for up to a second
 _LAST_LINES = 10  # of a log that are read to find one that says something
+_STOP_FOLLOWS_WITHIN = 5.0  # seconds after a container's end for which the engine may still have to say who stopped it
 _SIGTERM = 128 + 15  # how a shell and Docker say that it ended a process
 _CONNECTION_LOST = 900  # aiodocker's own status
 
@@ -142,17 +143,22 @@ class Engine:
     async def was_stopped(self, info: Info) -> bool:
         """Whether somebody told the engine to stop a container since its start, as its events say.
 
-        The engine keeps its newest 256 events, and none across its own restart; then a SIGTERM has to be taken for it.
+        The engine keeps its newest 256 events, and none across its own restart; where they do not even know of its end,
+        or that is only just over, as `stop` comes after `die`, a SIGTERM has to be taken for it.
         """
         began = datetime.fromisoformat(info["State"]["StartedAt"]).timestamp()
         how = {
             "since": f"{began:.9f}",
             "until": f"{time.time():.9f}",
-            "filters": json.dumps({"container": [info["Id"]], "event": ["stop"]}),
+            "filters": json.dumps({"container": [info["Id"]], "event": ["stop", "die"]}),
         }
         async with self._asked(), self._client._query("events", params=how) as response:
-            has_event = bool((await response.text()).strip())
-        return has_event or (info["State"]["ExitCode"] == _SIGTERM and not info["State"]["OOMKilled"])
+            events = [json.loads(line) for line in (await response.text()).splitlines() if line.strip()]
+        if any(event.get("Action") == "stop" for event in events):
+            return True
+        ended = datetime.fromisoformat(info["State"]["FinishedAt"]).timestamp()
+        is_known = bool(events) and time.time() - ended > _STOP_FOLLOWS_WITHIN
+        return not is_known and info["State"]["ExitCode"] == _SIGTERM and not info["State"]["OOMKilled"]
 
     async def order(self, verb: str, name: str, within: float) -> None:
         """Tell it to `start`, `stop`, `restart` or `unpause` a container; a stop is waited for.

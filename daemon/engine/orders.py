@@ -10,6 +10,9 @@ from cronsim import CronSim
 from daemon.model.moment import Stamp, age
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
 
+_DAYS_BACK = (1, 7, 31, 366, 9 * 366)
+"""How far back the last start is looked for: 29 February may be eight years ago. From a noon, when no clock changes."""
+
 
 def is_in_force(order: Order, now: Stamp) -> bool:
     """Whether nobody and no time has ended it yet."""
@@ -60,11 +63,17 @@ def open_until(window: Window, now: datetime) -> datetime | None:
     As Debian's cron does it, a start that a change of time skips is made up for at once, and one that it repeats
     happens once (cronsim).
     """
-    local = now.astimezone(ZoneInfo(window.zone))
-    began = next(CronSim(window.cron, local + timedelta(minutes=1), reverse=True), None)
-    while began is not None and began > local:
-        began = next(CronSim(window.cron, began, reverse=True), None)
-    if began is None:
+    earliest = now - timedelta(seconds=window.lasts)
+    for days in _DAYS_BACK:
+        noon = now.astimezone(ZoneInfo(window.zone)).replace(hour=12, minute=0, second=0, microsecond=0, fold=0)
+        since = noon - timedelta(days=days)  # by the wall clock
+        began = None
+        for start in CronSim(window.cron, since):
+            if start.astimezone(UTC) > now:  # within one zone `>` would compare what the clocks on walls show
+                break
+            began = start.astimezone(UTC)
+        if began is not None or since.astimezone(UTC) < earliest:
+            break
+    if began is None or now >= began + timedelta(seconds=window.lasts):
         return None
-    ends = began.astimezone(UTC) + timedelta(seconds=window.lasts)
-    return ends if now < ends else None
+    return began + timedelta(seconds=window.lasts)

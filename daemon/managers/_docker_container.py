@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -163,6 +163,12 @@ def state_of(info: Info) -> ServiceState:
 async def is_left_stopped(engine: Any, info: Info) -> bool:
     """Whether it is down because a person stopped it, not because it ended."""
     return info["State"]["Status"] == "exited" and bool(await engine.was_stopped(info))
+
+
+def stopped_for(infos: Iterable[Info]) -> float | None:
+    """Seconds since the last of them came to its end; None if none did."""
+    ends = [_seconds(info["State"]["FinishedAt"]) for info in infos if info["State"]["Status"] == "exited"]
+    return max(0.0, datetime.now(UTC).timestamp() - max(ends)) if ends else None
 
 
 def worst_of(states: Mapping[str, ServiceState]) -> ServiceState:

@@ -32,6 +32,7 @@ from daemon.managers._docker_container import (
     is_sick,
     name_of,
     state_of,
+    stopped_for,
     worst_of,
 )
 from daemon.plugin import (
@@ -140,7 +141,8 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
         down = [info for info in infos if state_of(info) is not ServiceState.RUNNING]
         by_operator = bool(down) and all([await is_left_stopped(engine, info) for info in down])
     states = {name_of(info): state_of(info) for info in infos}
-    return ServiceStatus(state=worst_of(states), detail=_described(infos), by_operator=by_operator)
+    state, ended = worst_of(states), stopped_for(infos)
+    return ServiceStatus(state=state, detail=_described(infos), by_operator=by_operator, stopped_for=ended)
 
 
 class _Work:

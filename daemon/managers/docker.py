@@ -26,6 +26,7 @@ from daemon.managers._docker_container import (
     is_left_stopped,
     name_of,
     state_of,
+    stopped_for,
 )
 from daemon.plugin import (
     CheckContext,
@@ -98,7 +99,8 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
         if info is None:
             return ServiceStatus(state=ServiceState.UNKNOWN, detail=await _unknown_container(engine, options))
         by_operator = await is_left_stopped(engine, info)
-    return ServiceStatus(state=state_of(info), detail=described(info), by_operator=by_operator)
+    state, ended = state_of(info), stopped_for([info])
+    return ServiceStatus(state=state, detail=described(info), by_operator=by_operator, stopped_for=ended)
 
 
 async def _act(done: str, verb: Callable[[Container], Awaitable[str]], options: Options, context: CheckContext) -> str:

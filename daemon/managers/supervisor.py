@@ -120,7 +120,10 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
     states = {STATES.get(info["statename"], ServiceState.UNKNOWN) for info in infos}
     worst = next((state for state in _WORST_FIRST if state in states), ServiceState.RUNNING)
     # STOPPED is what supervisorctl leaves, or a program that nobody has started yet; what ends by itself is EXITED.
-    return ServiceStatus(state=worst, detail=described(infos), by_operator=worst is ServiceState.STOPPED)
+    is_stopped = worst is ServiceState.STOPPED
+    stops = [info["now"] - info["stop"] for info in infos if info["statename"] == "STOPPED" and info["stop"]]
+    stopped_for = float(min(stops)) if is_stopped and stops else None
+    return ServiceStatus(state=worst, detail=described(infos), by_operator=is_stopped, stopped_for=stopped_for)
 
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[Program], Awaitable[str]]) -> str:

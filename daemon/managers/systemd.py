@@ -15,6 +15,7 @@ not use, or with a systemd that does not answer, we are blind.
 """
 
 from collections.abc import Awaitable, Callable
+from math import isfinite
 from typing import Annotated
 
 from daemon.managers._systemd_verbs import Verbs
@@ -105,7 +106,9 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
     # An explicit stop is no failure: what fails is `failed`. A unit that ended well by itself is inactive too, and is
     # left alone likewise, as nothing tells the two apart.
     state = _STATES.get(unit.state, ServiceState.UNKNOWN)
-    return ServiceStatus(state=state, detail=unit.described, by_operator=unit.state == "inactive")
+    is_inactive = unit.state == "inactive"
+    stopped_for = unit.changed_seconds if is_inactive and isfinite(unit.changed_seconds) else None
+    return ServiceStatus(state=state, detail=unit.described, by_operator=is_inactive, stopped_for=stopped_for)
 
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[Verbs], Awaitable[str]]) -> str:

@@ -54,7 +54,7 @@ class Attempt:
     step: str  # the step's key
     try_number: int  # 1 for the first of its step
     incidents: tuple[str, ...]  # ids of the incidents it was made for, the proposing one first
-    sick: tuple[str, ...] = ()  # what could become worse by it and was sick at the claim (`daemon.engine.worse`)
+    sick: tuple[str, ...] = ()  # what could become worse by it and was sick at the claim (`daemon.runtime.harm`)
     claimed: Stamp
     timeout: float  # seconds; while it runs or is lost it counts as ending at claim + timeout
     settle: float  # seconds

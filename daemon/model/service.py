@@ -24,6 +24,7 @@ class ServiceStatus:
     state: ServiceState
     detail: str  # the manager's own word for it, e.g. BACKOFF
     by_operator: bool = False  # a person stopped it, as far as the manager can tell: it is to be left alone
+    stopped_for: float | None = None  # seconds since it was stopped, where the manager knows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -130,6 +130,15 @@ class Approvals:
                 self._end(approval, ApprovalState.LAPSED, why="the incident closed")
             elif self._age(approval) >= approval.expires:
                 self._end(approval, ApprovalState.EXPIRED)
+            elif self._is_passed(approval):
+                self._end(approval, ApprovalState.LAPSED, why="its step will not be taken any more")
+
+    def _is_passed(self, approval: Approval) -> bool:
+        """Whether the ladder can come to its step no more: it is over, further on, or an edit removed it."""
+        rule = self._bindings.rules.get(approval.rule)
+        ladder = self._board.ladders.get((approval.rule, approval.ladder))
+        first = ladders.current(ladder, rule) if ladder is not None and rule is not None else None
+        return rule is None or first is None or all(step.key != approval.step for step in rule.steps[first:])
 
     def waiting(self) -> list[tuple[Approval, Incident]]:
         """Every one that somebody can still decide on, with its incident, oldest first."""

@@ -1,6 +1,7 @@
 """What is asked around just before an effect: the resource's own manager, and units that must not be disturbed."""
 
 from daemon.config.setup import Setup
+from daemon.engine.counting import since_end
 from daemon.engine.guards import Proposal
 from daemon.errors import CheckError, SickError
 from daemon.model.incident import Hold, HoldReason
@@ -17,6 +18,8 @@ from daemon.runtime.toolbox import Toolbox
 
 ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service is doing
 ASK_GRACE = 1.0  # seconds who was asked for too long may take to end
+FAILED_ENDS_WITHIN = 90.0  # seconds for which a manager may go on stopping what heald gave up (systemd's own patience)
+STOP_SEEN_WITHIN = 5.0  # seconds between the end of a stop and what a manager wrote down; supervisord counts whole ones
 _AT_WORK = (ServiceState.RUNNING, ServiceState.BUSY)
 
 
@@ -55,15 +58,25 @@ class Asking:
             return Found(hold=status)
         if status.state is ServiceState.BUSY:
             return Found(busy=f"{manager.kind} says {status.detail}")
-        if status.by_operator and not self._is_own_stop(proposal.resource):
+        if status.by_operator and not self._is_own_stop(proposal.resource, status):
             return Found(stopped=f"{manager.kind} says {status.detail}")
         return NOTHING
 
-    def _is_own_stop(self, resource: str) -> bool:
-        """Whether heald itself stopped it last: by `stop`, or by a restart that did not come to its end."""
-        mine = [it for it in self._board.attempts.values() if it.resource == resource and not it.would]
-        newest = max(mine, key=lambda it: it.id, default=None)
-        return newest is not None and (newest.remediation == "stop" or newest.state is not AttemptState.SUCCEEDED)
+    def _is_own_stop(self, resource: str, status: ServiceStatus) -> bool:
+        """Whether heald itself stopped it last: by `stop`, or by a restart that did not come to its end.
+
+        What was stopped later than that can account for was stopped by somebody else. Where the manager does not know
+        when it was, what a failed attempt left lasts as long as its incidents: they close once it was well again.
+        """
+        mine = (it for it in reversed(self._board.attempts.values()) if it.resource == resource and not it.would)
+        newest = next(mine, None)  # ids are of the wall clock, which may have been set back since
+        if newest is None or (newest.remediation != "stop" and newest.state is AttemptState.SUCCEEDED):
+            return False
+        is_failed = newest.state is not AttemptState.SUCCEEDED
+        if status.stopped_for is not None:
+            slack = FAILED_ENDS_WITHIN if is_failed else STOP_SEEN_WITHIN
+            return since_end(newest, self._clock.stamp()) - status.stopped_for <= slack
+        return not is_failed or any(it in self._board.incidents for it in newest.incidents)
 
     async def _status(self, manager: ServiceManager, what: str, setup: Setup) -> ServiceStatus | Hold:
         """What a manager says; a hold where it cannot be asked."""

@@ -21,6 +21,7 @@ from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.connections import Connections
 from daemon.runtime.executor import Executor
 from daemon.runtime.flaps import Flaps
+from daemon.runtime.harm import Harm
 from daemon.runtime.healing import Healing
 from daemon.runtime.health import Health
 from daemon.runtime.holds import Holds
@@ -86,7 +87,7 @@ class Assembly:
         health, holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
         situation = self._wire_people(health, flaps)
         holds.is_quiet = situation.is_quiet
-        self.worse = Worse(bindings, board=board, health=health, holds=holds, clock=clock)
+        self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
         self.healing = Healing(
             bindings,

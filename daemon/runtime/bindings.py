@@ -17,6 +17,10 @@ from daemon.model.target import Target
 """Most attempts on a resource whose service names no limit (docs/judgement.md, defaults)."""
 
 
+PRESSING = (Severity.P0, Severity.P1)
+"""Of rules that make their service sick for those that depend on it."""
+
+
 def compiled(rule: Rule, check: str) -> tuple[Condition, Condition | None]:
     """A rule's conditions for one check, as what they are: the model knows them only as a protocol."""
     when, clear_when = rule.when[check], rule.clear_when[check] if rule.clear_when else None
@@ -164,4 +168,4 @@ class Bindings:
 
     def pressing(self, check: str) -> list[Binding]:
         """The rules on a check that are severe enough to make its service sick: P0 and P1."""
-        return [binding for binding in self.by_check[check] if binding.rule.severity in (Severity.P0, Severity.P1)]
+        return [binding for binding in self.by_check[check] if binding.rule.severity in PRESSING]

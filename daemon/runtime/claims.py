@@ -47,16 +47,12 @@ class Claims:
         """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
         board, key = self._board, key_of(proposal)
         joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
-        attempt = self.draft(proposal, joined.values())
-        checks_joined = {check for check, _ in joined}
-        sick = () if proposal.would else self._worse.sick_around(attempt.rule, attempt.resource, checks_joined)
-        attempt = replace(attempt, sick=sick)
+        attempt = self._worse.watch(self.draft(proposal, joined.values()), {check for check, _ in joined})
         checks = self._bindings.setup.checks
         every = max(checks[check].every for check, _ in joined)
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
         board.watches[attempt.id] = settling(watch, attempt.claimed.boottime) if proposal.would else watch
         board.put_attempt(attempt)
-        self._worse.watch(attempt)
         self._used = {it: given for it, given in self._used.items() if it in board.watches}
         if (approval := self._approvals.use(proposal)) is not None:
             self._used[attempt.id] = approval

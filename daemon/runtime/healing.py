@@ -271,8 +271,13 @@ class Healing:
         if incident is None or incident.state is not IncidentState.FIRING:
             return None  # a run that ended while heald looked found it clear: judged anew from the next run
         chosen = ladders.chosen(proposal.ladder, proposal.rule, lambda step: fit_of(step, view))
-        if chosen is None or chosen[0] != proposal.index:
-            return None  # another step is for what it found: it is proposed by the next run
+        if chosen is None:
+            return None
+        if chosen[0] != proposal.index:
+            places = [f"step {it + 1} ({proposal.rule.steps[it].remediation})" for it in (chosen[0], proposal.index)]
+            sentence = f"what heald found when it looked again is for {places[0]}, not for {places[1]}"
+            self._holds.put(proposal, Hold(reason=HoldReason.ONLY_IF, sentence=sentence))
+            return None  # if that is so it is proposed by the next run
         proposal = replace(proposal, fit=chosen[1], run_began=run.began, run_ended=run.ended)
         hold, goes_on = decide(proposal, self.facts(proposal, found=found))
         if goes_on and found.hold is not None:

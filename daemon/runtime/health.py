@@ -58,6 +58,10 @@ class Health:
         """Whether a check's newest known run had `up` 0."""
         return self._down.get(check, False)
 
+    def sees(self, check: str) -> bool:
+        """Whether anything is known by a check: it has run since heald began, and its newest run could look."""
+        return check in self._down and check not in self._blind
+
     def _has_members(self, check: str) -> bool:
         configured = self._bindings.setup.checks[check]
         service = self._bindings.setup.services.get(configured.service or "")

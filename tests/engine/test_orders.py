@@ -152,3 +152,18 @@ def test_a_window_across_a_change_of_time_is_as_long_as_any() -> None:
     night = replace(BERLIN, cron="0 1 * * *", lasts=4 * 3600.0)
     assert open_until(night, at("2026-03-29T00:30:00")) == at("2026-03-29T04:00:00")
     assert open_until(night, at("2026-10-25T00:30:00")) == at("2026-10-25T03:00:00")
+
+
+def test_a_window_goes_on_through_the_hour_that_comes_twice() -> None:
+    night = replace(BERLIN, lasts=3600.0)  # from 02:30, summer time; at 03:00 the clocks on walls show 02:00 again
+    assert open_until(night, at("2026-10-25T01:10:00")) == at("2026-10-25T01:30:00")
+    assert open_until(night, at("2026-10-25T01:30:00")) is None  # 02:30 once more, which is no start
+    quarters = replace(BERLIN, cron="*/15 * * * *", lasts=600.0)
+    assert open_until(quarters, at("2026-10-25T01:20:00")) == at("2026-10-25T01:25:00")
+    assert open_until(quarters, at("2026-10-25T00:59:00")) is None
+
+
+def test_a_window_that_opens_every_four_years_is_found() -> None:
+    leap = replace(WINDOW, cron="0 3 29 2 *", lasts=40 * 86400.0)
+    assert open_until(leap, at("2028-04-01T00:00:00")) == at("2028-04-09T03:00:00")
+    assert open_until(leap, at("2026-04-01T00:00:00")) is None

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -70,9 +71,25 @@ async def test_what_a_person_stopped_is_told_from_what_ended(docker: LabEngine, 
     assert not (await manager.status(options(name), context)).by_operator
     docker.docker("start", name)
     docker.docker("stop", name)
-    assert (await manager.status(options(name), context)).by_operator
+    status = await manager.status(options(name), context)
+    assert status.by_operator
+    assert status.stopped_for is not None
+    assert 0 <= status.stopped_for < 10
     docker.docker("start", name)
     assert not (await manager.status(options(name), context)).by_operator
+
+
+async def test_a_sigterm_that_nobody_had_the_engine_send_is_no_stop(
+    docker: LabEngine, name: str, context: Toolbox
+) -> None:
+    docker.run(name, command="exit 143")
+    await until(lambda: docker.state(name) == "exited")
+    ended = datetime.fromisoformat(docker.inspect(name)["State"]["FinishedAt"])
+    await until(lambda: datetime.now(UTC) - ended > timedelta(seconds=5.5))  # the engine would have said so by then
+    assert not (await manager.status(options(name), context)).by_operator
+    docker.docker("start", name)
+    await until(lambda: docker.state(name) == "exited")
+    assert (await manager.status(options(name), context)).by_operator  # nobody can tell yet
 
 
 async def test_a_container_that_came_to_its_end_was_stopped_by_nobody(

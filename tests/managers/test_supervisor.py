@@ -115,6 +115,8 @@ async def test_stop_and_start_are_seen(lab: LabSupervisord) -> None:
     assert await supervisor.stop(options(lab), check_context()) == "stopped supervisor program web: STOPPED"
     status = await supervisor.status(options(lab), check_context())
     assert (status.state, status.by_operator) == (ServiceState.STOPPED, True)
+    assert status.stopped_for is not None
+    assert 0 <= status.stopped_for < 10
     await supervisor.stop(options(lab), check_context())  # nothing to do is no error
     said = await supervisor.start(options(lab), check_context())
     assert said == f"started supervisor program web, now pid {lab.pid('web')}"

@@ -148,6 +148,8 @@ async def test_what_a_person_stopped_is_told_from_what_failed(lab: LabSystemd, a
     await acts.start("web")
     lab.systemctl("stop", "m-web")
     assert await is_left_stopped()
+    status = await systemd.status(options("web"), check_context(connections=acts.connections))
+    assert (status.stopped_for or 0.0) < 10  # systemd forgets when it was, of a unit that nothing refers to
 
 
 async def test_a_running_service_reads_its_settings_anew(lab: LabSystemd, acts: Acts) -> None:

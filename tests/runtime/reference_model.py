@@ -72,7 +72,8 @@ class Attempt:
     released: int | None = None
     void: bool = False
     permanent: bool = False
-    sick: tuple[str, ...] = ()  # services that depend on the resource and were sick at the claim
+    sick: tuple[str, ...] = ()  # services that depend on the resource and were sick at the claim, checks not known then
+    is_looked_after: bool = True  # whether what becomes sick is laid at its door
     seen: dict[str, tuple[int, str]] = field(default_factory=dict)
     heard: int = 0
     clear_for: int = 0
@@ -373,22 +374,26 @@ class Model:
 
     def see_worse(self, check, letter):
         """Whether a service that depends on what was acted on is sick since, by this run."""
-        newest = {it.ladder: it for it in self.attempts if not it.would}
-        for key, attempt in newest.items():
-            ladder, ended = self.ladders.get(key, Ladder()), attempt.end_for_limits()
-            if not ladder.tries or ladder.worse or attempt.state == "running":
-                continue
+        for attempt in [it for it in self.attempts if not it.would and it.state != "running"]:
+            ladder, ended = self.ladders.get(attempt.ladder, Ladder()), attempt.end_for_limits()
+            if not ladder.tries or ladder.worse:
+                attempt.is_looked_after = False  # for good: the ladder began anew, or is stopped
             settled = ended + attempt.step.settle
             until = max(settled + attempt.step.verify, attempt.released if attempt.released is not None else 10**9)
-            depends = attempt.resource in self.upstream(check) and check.service not in attempt.sick
+            known = not {check.service, f"{check.name} unknown"} & set(attempt.sick)
+            depends = attempt.resource in self.upstream(check) and known
             pressing = [
                 it for it in self.rules_of(check) if it.severity <= 1 and not self.is_settling(self.key(it, check))
             ]
             is_sick = letter == "B" or any(self.verdict(it, letter) == "B" for it in pressing)
             touched = any(not it.would and it.released is None and it.resource == check.service for it in self.attempts)
-            if settled <= self.now <= until and depends and is_sick and not touched:
+            if not (attempt.is_looked_after and self.now <= until and depends and is_sick):
+                continue
+            if touched:
+                attempt.sick += (check.service,)  # for its own reasons
+            elif self.now >= settled:
                 ladder.worse = True
-                self.stop(key, "worse")
+                self.stop(attempt.ladder, "worse")
 
     # ---- lifecycle (3) ----------------------------------------------------------------------------------------
 
@@ -517,7 +522,9 @@ class Model:
             ladder.streak += 1
             ladder.flapping = ladder.flapping or ladder.streak >= 3
             self.hold(rule, check, "clear_now")
-        elif self.chosen[key] == place and self.passes(rule, check, step, fits):
+        elif self.chosen[key] != place:
+            self.hold(rule, check, "only_if")
+        elif self.passes(rule, check, step, fits):
             self.claim(rule, check, step, place)
 
     def is_would(self, step):
@@ -542,7 +549,9 @@ class Model:
         ladder.place, ladder.tries[place], ladder.attempt, ladder.streak = place, tries + 1, attempt, 0
         ladder.hold, ladder.held, ladder.held_at = None, 0, None
         dependants = [it for it, needed in self.config.depends_on.items() if attempt.resource in needed]
-        attempt.sick = tuple(it for it in dependants if self.is_sick(it))
+        around = [it.name for it in self.config.checks if it.service in dependants]
+        unknown = [it for it in around if it not in self.up or self.letters[it] == "U"]
+        attempt.sick = (*(it for it in dependants if self.is_sick(it)), *(f"{it} unknown" for it in unknown))
         if would:
             attempt.state, attempt.ended = "would", self.now
             self.settle(attempt)

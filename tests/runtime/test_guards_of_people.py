@@ -148,6 +148,19 @@ def test_an_approval_lapses_when_the_incident_closes(tmp_path: Path) -> None:
     assert states(world) == [ApprovalState.LAPSED]
 
 
+def test_an_approval_lapses_when_its_step_will_not_be_taken_any_more(tmp_path: Path) -> None:
+    first_step = "- run: {argv: [calm]}\n        approval: true\n        only_if: latency_seconds > 5s"
+    rules = HEAD + RULE.replace("- restart: {}", f"{first_step}\n      - restart: {{}}")
+    world = World(tmp_path, rules, reality={"api": up(0.0, latency_seconds=9.0)}).run(5)
+    first = asked(world)
+    world.at(15, api=up(0.0, latency_seconds=1.0)).run(19)
+    assert asked(world) == first  # it may be slow again
+    assert world.run(30).claims() == [20]
+    assert not world.simulation.assembly.approvals.waiting()  # the ladder is at its second step
+    with pytest.raises(LookupError, match="nothing waits"):
+        world.simulation.assembly.approvals.approve(first, who="ann")
+
+
 def test_an_approval_is_for_what_was_planned_and_nothing_else(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD + ASKS, reality={"api": DOWN})
     said: list[Proposal] = []

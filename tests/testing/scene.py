@@ -30,6 +30,16 @@ rules:
         verify: 30s
   disk-full: {check: disk, when: used_percent > 90%, for: 0s}
 """
+SHOP = """version: 1
+settings: {mode: act, allow: [restart], startup_grace: 0s, budget: [100/1h]}
+services:
+  redis: {run_by: {command: {start: ["true"], stop: ["true"], status: ["true"]}}}
+  api: {depends_on: [redis], run_by: {command: {start: ["true"], stop: ["true"], status: ["true"]}}}
+checks:
+  api: {service: api, http: {url: "http://localhost/"}, every: 10s}
+  redis: {service: redis, tcp: {host: localhost, port: 1}, every: 10s}
+"""
+"""A cache, and an api that depends on it; rules follow."""
 SICK = """readings:
   api: [{from: 0s, samples: {up: 0}}]
 """

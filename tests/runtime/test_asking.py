@@ -1,0 +1,108 @@
+"""Who stopped it: what heald left stopped itself is told from what a person stopped (`stopped_by_operator`)."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from daemon.clock import SystemClock
+from daemon.engine.guards import Proposal
+from daemon.model.incident import Incident
+from daemon.model.moment import Stamp
+from daemon.model.remediation import Attempt, AttemptState
+from daemon.model.service import ServiceState, ServiceStatus
+from daemon.runtime.asking import Asking
+from daemon.runtime.bindings import Bindings
+from daemon.runtime.board import Board
+from daemon.runtime.connections import Connections
+
+API = "supervisor:api@node"
+
+
+@dataclass
+class Manager:
+    resource: str = API
+    kind: str = "supervisor"
+    stopped_for: float | None = None
+
+    async def status(self, context: object) -> ServiceStatus:
+        return ServiceStatus(
+            state=ServiceState.STOPPED, detail="STOPPED", by_operator=True, stopped_for=self.stopped_for
+        )
+
+
+@dataclass
+class Scene:
+    """A service that its manager calls stopped, and what heald did to it before."""
+
+    clock: SystemClock = field(default_factory=SystemClock)
+    board: Board = field(default_factory=Board)
+
+    def attempt(self, remediation: str, state: AttemptState, *, ended: float, nth: int = 1) -> None:
+        """An attempt whose effect ended so many seconds ago."""
+        attempt = Attempt(
+            id=f"{nth}", rule="api-down", resource=API, ladder=API, remediation=remediation, step="", try_number=1,
+            incidents=("INC-1",), claimed=self._ago(ended + 10), timeout=120.0, settle=10.0, verify=60.0, cooldown=60.0,
+            state=state, ended=self._ago(ended), released=self._ago(ended),
+        )  # fmt: skip
+        self.board.attempts[attempt.id] = attempt
+
+    def _ago(self, seconds: float) -> Stamp:
+        now = self.clock.stamp()
+        return Stamp(
+            wall=now.wall - seconds, boot=now.boot, boottime=now.boottime - seconds, host=now.host,
+            synchronised=now.synchronised,
+        )  # fmt: skip
+
+    async def is_left_alone(self, stopped_for: float | None) -> bool:
+        manager = Manager(stopped_for=stopped_for)
+        setup = SimpleNamespace(managers={"api": manager}, secret_variables=frozenset())
+        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda service: ()))
+        proposal = cast(Proposal, SimpleNamespace(resource=API, service="api"))
+        connections: Any = Connections(types={}, configured={})
+        found = await Asking(board=self.board, connections=connections, clock=self.clock, node="node").ask(
+            proposal, bindings
+        )
+        return found.stopped is not None
+
+
+async def test_what_heald_never_touched_was_stopped_by_a_person() -> None:
+    assert await Scene().is_left_alone(None)
+
+
+@pytest.mark.parametrize(
+    ("remediation", "state", "ended", "stopped_for", "is_left_alone"),
+    [
+        ("restart", AttemptState.SUCCEEDED, 10.0, 5.0, True),
+        ("stop", AttemptState.SUCCEEDED, 600.0, 601.0, False),
+        ("stop", AttemptState.SUCCEEDED, 600.0, 30.0, True),  # somebody started it, and stopped it again
+        ("restart", AttemptState.FAILED, 600.0, 605.0, False),  # it was stopped, and did not come up again
+        ("restart", AttemptState.FAILED, 600.0, 540.0, False),  # its manager went on after heald gave it up
+        ("restart", AttemptState.FAILED, 600.0, 30.0, True),  # somebody came, and stopped it to look
+    ],
+)
+async def test_heald_s_own_stops_are_told_by_when_they_were(
+    remediation: str, state: AttemptState, ended: float, stopped_for: float, is_left_alone: bool
+) -> None:
+    scene = Scene()
+    scene.attempt(remediation, state, ended=ended)
+    assert await scene.is_left_alone(stopped_for) is is_left_alone
+
+
+@pytest.mark.parametrize(("is_open", "is_left_alone"), [(True, False), (False, True)])
+async def test_where_nobody_knows_when_a_failed_attempt_counts_while_its_incident_is_open(
+    is_open: bool, is_left_alone: bool
+) -> None:
+    scene = Scene()
+    scene.attempt("restart", AttemptState.FAILED, ended=600.0)
+    if is_open:
+        scene.board.incidents["INC-1"] = cast(Incident, SimpleNamespace(id="INC-1"))
+    assert await scene.is_left_alone(None) is is_left_alone
+
+
+async def test_the_newest_attempt_is_the_last_one_made_whatever_the_wall_clock_said() -> None:
+    scene = Scene()
+    scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=2)  # before the clock was set back
+    scene.attempt("restart", AttemptState.SUCCEEDED, ended=500.0, nth=1)
+    assert await scene.is_left_alone(None)

@@ -200,7 +200,7 @@ class Assembly:
             return False
 
     def prepare(self, setup: Setup) -> Bindings:
-        """What `replace` needs of a configuration: most of its work, which may be done beside the loop."""
+        """What `replace` needs: most of its work, which may be done beside the loop."""
         return Bindings(setup, self._node)
 
     def replace(self, setup: Setup, bindings: Bindings | None = None) -> None:
@@ -296,6 +296,5 @@ class Assembly:
             raise LookupError(f"rule {incident.rule} has no steps, so there is nothing to retry")
         self.healing.retry(key)
         self.runs.flush()
-        if self.aftercare.timetable is not None:
-            self.aftercare.timetable.due(incident.check)
+        self.scheduler.due(incident.check)
         return f"the ladder of rule {key[0]} on {key[1]} starts anew"

@@ -36,10 +36,12 @@ class Harm:
         self._board = board
         self._health = health
         self._orders = orders
+        self._known: dict[tuple[str, frozenset[str]], list[str]] = {}  # dependants, by resource and checks
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration."""
         self._bindings = bindings
+        self._known.clear()
 
     # ---- at the claim -------------------------------------------------------------------------------------------
 
@@ -121,6 +123,12 @@ class Harm:
 
     def _dependants(self, resource: str, checks: Iterable[str]) -> list[str]:
         """Services that depend on what has this resource; if no manager has it, on the checks' services."""
+        key = (resource, frozenset(checks))
+        if key not in self._known:
+            self._known[key] = self._found_dependants(*key)
+        return self._known[key]
+
+    def _found_dependants(self, resource: str, checks: Iterable[str]) -> list[str]:
         setup = self._bindings.setup
         targets = {name for name, manager in setup.managers.items() if manager.resource == resource}
         if not targets:
@@ -142,6 +150,12 @@ class Harm:
             for it in self._board.watches.values()
             if not it.attempt.would
         )
+
+
+def is_sick(run: Run, said: Mapping[tuple[str, str], Judged]) -> bool:
+    """Whether a run says of anything at all that it is sick."""
+    is_down = any(reading.samples.get("up") == 0 for reading in run.readings)
+    return is_down or any(judged.verdict is Verdict.BREACHED for judged in said.values())
 
 
 def check_of(name: str) -> str | None:

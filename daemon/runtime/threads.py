@@ -5,6 +5,7 @@ places of everything else that works in it, the metrics page and a reload among 
 a hung call costs its thread, and a check whose calls pile up is told so.
 """
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from daemon.errors import CheckError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SWITCH = (
+    0.0005  # seconds a thread may keep the interpreter from the loop, at every socket call of it; Python's is 5 ms
+)
 MOST = 16  # calls of one check that may be under way: more than any run makes at once
 caller: ContextVar[str | None] = ContextVar("caller", default=None)
 """The check that the current task runs; None: heald itself."""
@@ -27,6 +31,7 @@ class Threads(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)
+        sys.setswitchinterval(_SWITCH)
         self._under_way: Counter[str] = Counter()
         self._lock = threading.Lock()
 

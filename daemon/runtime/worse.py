@@ -17,7 +17,7 @@ from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
-from daemon.runtime.harm import Harm, unseen
+from daemon.runtime.harm import Harm, is_sick, unseen
 from daemon.runtime.holds import Holds
 from daemon.runtime.judging import Judged
 
@@ -60,7 +60,7 @@ class Worse:
 
     def hear(self, run: Run, said: Mapping[tuple[str, str], Judged]) -> None:
         """A run was judged so, by rule and subject: see whether anything became worse."""
-        if not self._watched:
+        if not self._watched or not is_sick(run, said):
             return
         now = self._clock.stamp()
         for name in list(self._watched):

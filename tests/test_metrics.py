@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,10 @@ def full() -> Metrics:
 
 
 def values(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = metrics.snapshot().render()[0].decode()
+    return parsed(metrics.snapshot().render()[0].decode())
+
+
+def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse_text(text)
@@ -105,6 +109,25 @@ def test_every_promised_name_is_shown() -> None:
     text = full().snapshot().render()[0].decode()
     for name in NAMES.split():
         assert f"# TYPE heald_{name} " in text, name
+
+
+def test_a_snapshot_stays_what_it_was_whatever_is_counted_before_it_is_rendered() -> None:
+    writes, readings = {"ok": 1}, [("api_health", Reading(samples={"up": 1}))]
+    metrics = full()
+    metrics.read_from(replace(sources(readings=readings), store_writes=lambda: writes))
+    expected = values(metrics)
+    snapshot = metrics.snapshot()
+    metrics.check("api_health").observe(RunResult.BLIND, 3.0)
+    metrics.check("other").skipped()
+    metrics.schedule_lag.observe(9.0)
+    metrics.held("api-down", HoldReason.BUDGET)
+    metrics.attempted("restart", AttemptState.LOST)
+    metrics.verified("restart", Verification.INEFFECTIVE)
+    metrics.reloaded(ok=False, at=1.0)
+    writes["ok"] = 7
+    readings.clear()
+    found = {key: it for key, it in parsed(snapshot.render()[0].decode()).items() if key[0].startswith("heald_")}
+    assert found == {key: it for key, it in expected.items() if key[0].startswith("heald_")}
 
 
 def test_promtool_finds_nothing_to_say() -> None:

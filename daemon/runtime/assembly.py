@@ -288,13 +288,13 @@ class Assembly:
 
     def retry(self, incident_id: str) -> str:
         """Start an incident's ladder anew. Raises LookupError."""
-        incident = self.board.incidents.get(incident_id)
-        if incident is None:
+        if (incident := self.board.incidents.get(incident_id)) is None:
             raise LookupError(f"no incident {incident_id} is open")
         key = self.board.ladder_of.get(incident_id)
         if key is None:
             raise LookupError(f"rule {incident.rule} has no steps, so there is nothing to retry")
         self.healing.retry(key)
         self.runs.flush()
-        self.scheduler.due(incident.check)
+        if self.aftercare.timetable is not None:
+            self.aftercare.timetable.due(incident.check)
         return f"the ladder of rule {key[0]} on {key[1]} starts anew"

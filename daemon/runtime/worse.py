@@ -60,16 +60,16 @@ class Worse:
 
     def hear(self, run: Run, said: Mapping[tuple[str, str], Judged]) -> None:
         """A run was judged so, by rule and subject: see whether anything became worse."""
-        if not self._watched or not is_sick(run, said):
+        if not self._watched:
             return
-        now = self._clock.stamp()
+        now, is_bad = self._clock.stamp(), is_sick(run, said)
         for name in list(self._watched):
             attempt = self._board.attempts.get(name)  # none: its claim was not committed
             ladder = self._board.ladders.get((attempt.rule, attempt.ladder)) if attempt is not None else None
             is_over = ladder is None or not ladder.tries or ladder.worse  # begun anew, or stopped
             if attempt is None or is_over or self._is_past(attempt, now, run.began):
                 self._watched.discard(name)
-            elif attempt.state is not AttemptState.RUNNING:
+            elif is_bad and attempt.state is not AttemptState.RUNNING:
                 self._look(attempt, run, said, now)
 
     def _look(self, attempt: Attempt, run: Run, said: Mapping[tuple[str, str], Judged], now: Stamp) -> None:

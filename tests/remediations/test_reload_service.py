@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,14 +15,25 @@ from tests.lab.contexts import act_context, target
 from tests.lab.managers import bound
 from tests.lab.processes import until
 
-SERVICE = "read_it() { cat settings >read; }; trap read_it HUP; read_it; while :; do sleep 0.01; done"
+# No shell: Debian's forgets now and then a signal that comes while it starts a command.
+SERVICE = """
+import pathlib, signal, time
+def read_it(*_):
+    pathlib.Path("read").write_text(pathlib.Path("settings").read_text())
+signal.signal(signal.SIGHUP, read_it)
+read_it()
+while True:
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program that reads `settings` at its start and at SIGHUP, and writes what it read into `read`."""
     (tmp_path / "settings").write_text("old")
-    program = await asyncio.create_subprocess_exec("sh", "-c", SERVICE, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVICE, cwd=tmp_path, stdin=subprocess.DEVNULL
+    )
     try:
         await until(lambda: has_read(tmp_path, "old"))
         yield program

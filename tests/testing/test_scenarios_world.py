@@ -140,7 +140,7 @@ def test_how_an_effect_ends(tmp_path: Path, effect: str, wanted: str) -> None:
 def test_what_hangs_is_ended_at_the_steps_timeout(tmp_path: Path) -> None:
     rules = RULES.replace("verify: 30s", "verify: 30s\n        timeout: 42s")
     result = run(tmp_path, SICK + "effects: [{remediation: restart, begins: 3s, outcome: hangs}]\n", rules)
-    assert lines(result)[1].endswith("try 1: failed after 45s")
+    assert lines(result)[1].endswith("try 1: failed after 42s")
 
 
 def test_what_lapsed_changes_nothing_and_is_over_without_verification(tmp_path: Path) -> None:

@@ -18,9 +18,7 @@ from daemon.errors import CheckError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SWITCH = (
-    0.0005  # seconds a thread may keep the interpreter from the loop, at every socket call of it; Python's is 5 ms
-)
+_SWITCH = 0.0005  # seconds that a thread may keep the interpreter from the loop, which loses it at every socket call
 MOST = 16  # calls of one check that may be under way: more than any run makes at once
 caller: ContextVar[str | None] = ContextVar("caller", default=None)
 """The check that the current task runs; None: heald itself."""

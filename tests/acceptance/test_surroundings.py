@@ -123,8 +123,7 @@ def test_a_standing_task_that_returns_ends_the_daemon_and_that_is_said(tmp_path:
 
 def test_a_control_socket_that_was_removed_comes_back(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
-        (daemon.state / "heald.sock").unlink()
-        assert daemon.ask("status").returncode != 0
+        (daemon.state / "heald.sock").unlink()  # it may be back before anybody could ask in vain
         wait_until(lambda: (daemon.state / "heald.sock").exists())
         assert daemon.status()["ready"] is None
         assert daemon.stop() == 0

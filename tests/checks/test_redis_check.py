@@ -178,7 +178,9 @@ async def test_a_server_that_runs_a_script_is_busy(lab: LabRedis) -> None:
             found = await look(connections)
             assert answer(found) == (0, "busy")
             lab.say("SCRIPT", "KILL")
-        assert answer(await look(connections)) == (1, "")
+        while answer(found) == (0, "busy"):  # it ends when the server next looks whether it should
+            found = await look(connections)
+        assert answer(found) == (1, "")
 
 
 async def test_a_server_that_reads_its_data_is_loading(lab: LabRedis) -> None:

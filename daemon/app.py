@@ -25,7 +25,7 @@ from daemon.runtime.assembly import Assembly
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.lasting import lasting
 from daemon.runtime.tasks import standing
-from daemon.runtime.threads import Threads
+from daemon.runtime.threads import Threads, take_short_turns
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
@@ -43,6 +43,7 @@ class _End(Exception):  # noqa: N818  # the wish to end or to start anew, raised
 def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str | None, mode: str | None) -> int:
     """Run the daemon until it is told to stop; returns its exit code."""
     form = configure()
+    take_short_turns()
     overrides = Overrides(listen=listen, mode=mode)
     try:
         with lasting():

@@ -71,7 +71,7 @@ def load_with_text(
 ) -> tuple[Setup, tuple[Document, ...]]:
     """As `load`, with what was read: for who says something of a place in it."""
     types = types or discover_types()
-    with _no_collector():
+    with no_collector():
         documents = read_files(path, text)
         report = documents[0].report
         main = secrets or Secrets(folder=path.parent)
@@ -85,7 +85,7 @@ def load_with_text(
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """A file of thousands of rules is all live objects: the collector would look through them again and again."""
     was_on = gc.isenabled()
     gc.disable()

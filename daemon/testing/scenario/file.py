@@ -1,14 +1,13 @@
 """Reads a file of scenarios: all of it, or every error in it."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.config.discover import discover_types
 from daemon.config.document import Document, Node, join, parse_document
 from daemon.config.linking import Linking
+from daemon.config.load import no_collector
 from daemon.config.problems import ConfigError
 from daemon.config.reading import read_text
 from daemon.config.scenario_schema import FileKeys, ScenarioKeys
@@ -41,7 +40,7 @@ def read_scenarios(path: Path, rulebook: Rulebook | None = None) -> Sequence[Sce
     """
     rulebook = rulebook or Rulebook()
     before = len(rulebook.problems)
-    with _uncollected():
+    with no_collector():
         document = parse_document(path, read_text(path))
         scenarios = _File(document, rulebook).read()
     problems = list(rulebook.problems[before:])
@@ -52,18 +51,6 @@ def read_scenarios(path: Path, rulebook: Rulebook | None = None) -> Sequence[Sce
     if problems:
         raise ConfigError(problems)
     return scenarios
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Spare the collector what is kept anyway: looking through it again and again is two fifths of reading it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @dataclass(slots=True)

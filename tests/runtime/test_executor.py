@@ -17,16 +17,35 @@ from daemon.testing.virtual import VirtualClock, pass_time, run_virtual
 from tests.runtime.shop import DOWN, RULES, UP, Shop, in_a_shop
 
 
+def slow(claim: Callable[..., Awaitable[Any]], seconds: float) -> Callable[..., Awaitable[Any]]:
+    """A claim that takes so long to be known as written."""
+
+    async def claimed(*arguments: Any, **options: Any) -> Any:
+        hold = await claim(*arguments, **options)
+        await pass_time(seconds)
+        return hold
+
+    return claimed
+
+
+def hanging(shop: Shop, ended: list[float]) -> Callable[[], Awaitable[Outcome]]:
+    """An effect that never ends by itself; `ended` has when it was ended."""
+
+    async def hang() -> Outcome:
+        try:
+            await pass_time(1000)
+        finally:
+            ended.append(shop.clock.steady())
+        return Outcome(summary="never")
+
+    return hang
+
+
 def test_an_effect_that_would_begin_too_long_after_its_claim_never_does(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         claim = shop.store.claim
 
-        async def slow_claim(*arguments, **options):
-            hold = await claim(*arguments, **options)
-            await pass_time(5.1)
-            return hold
-
-        shop.store.claim = slow_claim
+        shop.store.claim = slow(claim, 5.1)
         await shop.live(6)
         (attempt,) = await shop.attempts()
         assert (attempt.state, attempt.verification) == (A.LAPSED, None)
@@ -42,12 +61,7 @@ def test_an_effect_that_begins_in_time_is_made(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         claim = shop.store.claim
 
-        async def slow_claim(*arguments, **options):
-            hold = await claim(*arguments, **options)
-            await pass_time(4.9)
-            return hold
-
-        shop.store.claim = slow_claim
+        shop.store.claim = slow(claim, 4.9)
         await shop.live(6)
         assert shop.went == 1
 
@@ -63,19 +77,7 @@ def test_what_begins_late_ends_when_its_claim_is_as_old_as_its_timeout(
     async def story(shop: Shop) -> None:
         claim, ended = shop.store.claim, []
 
-        async def slow_claim(*arguments, **options):
-            hold = await claim(*arguments, **options)
-            await pass_time(4.0)
-            return hold
-
-        async def hang() -> Outcome:
-            try:
-                await pass_time(1000)
-            finally:
-                ended.append(shop.clock.steady())
-            return Outcome(summary="never")
-
-        shop.store.claim, shop.act = slow_claim, hang
+        shop.store.claim, shop.act = slow(claim, 4.0), hanging(shop, ended)
         began = shop.clock.steady()
         await shop.live(21)
         first = (await shop.attempts())[0]
@@ -91,14 +93,7 @@ def test_a_remediation_that_takes_too_long_is_ended_and_has_failed(tmp_path: Pat
     async def story(shop: Shop) -> None:
         ended = []
 
-        async def hang() -> Outcome:
-            try:
-                await pass_time(1000)
-            finally:
-                ended.append(shop.clock.steady())
-            return Outcome(summary="never")
-
-        shop.act = hang
+        shop.act = hanging(shop, ended)
         began = shop.clock.steady()
         await shop.live(21)
         (attempt,) = await shop.attempts()

@@ -106,8 +106,8 @@ def _show_incident(incident: IncidentJson) -> None:
     where = incident["check"] + (f" {incident['subject']}" if incident["subject"] else "")
     service = f" · service {incident['service']}" if incident["service"] else ""
     click.echo(
-        f"{incident['id']}  {incident['severity']}  {coloured(incident['state'])}  {clean(incident['rule'])} · "
-        f"check {clean(where)}{clean(service)}"
+        f"{incident['id']}  {incident['severity']}  {coloured(incident['state'])}{clean(_under_way(incident))}  "
+        f"{clean(incident['rule'])} · check {clean(where)}{clean(service)}"
     )
     lines = [("since", since(incident["opened_at"])), ("because", incident["because"])]
     if incident["closed_at"]:
@@ -122,6 +122,16 @@ def _show_incident(incident: IncidentJson) -> None:
         click.echo(f"  {label:<11}{clean(text)}")
     for attempt in incident["attempts"]:
         click.echo(f"  {'attempt':<11}{_attempt_line(attempt)}")
+
+
+def _under_way(incident: IncidentJson) -> str:
+    """What is being done about it now, if anything is: behind its state."""
+    open_ones = [it for it in incident["attempts"] if it["released_at"] is None and it["verification"] is None]
+    if incident["closed_at"] or not open_ones:
+        return ""
+    attempt = open_ones[-1]
+    doing = "under way" if attempt["state"] == "running" else "being verified"
+    return f", {attempt['remediation']} {doing}" + (" on paper" if attempt["would"] else "")
 
 
 def _attempt_line(attempt: AttemptJson) -> str:

@@ -61,8 +61,10 @@ def approval(proposal: Proposal, facts: Facts) -> Hold | None:
         return None
     what, asked = f"{proposal.step.remediation} of {proposal.resource}", facts.approval
     if asked is None:
-        asking = "who is being asked" if proposal.incident else "who is asked once it fires"
-        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, {asking}")
+        asking = "is asked as soon as nothing else holds it" if proposal.incident else "is asked once it fires"
+        if proposal.would:
+            asking = "would be asked if heald could act on this"
+        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, who {asking}")
     left = asked.expires - age(asked.asked, facts.now)
     if asked.state is ApprovalState.APPROVED and left > 0:
         return None

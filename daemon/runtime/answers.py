@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from daemon.engine.verification import Watch
+from daemon.engine.verification import Watch, is_before_verify
 from daemon.model.explanation import GuardAnswer, NextStep
 from daemon.model.incident import IncidentState
 from daemon.model.rule import Rule, Verdict
@@ -23,7 +23,8 @@ class Situation:
     verdict: Verdict | None  # None: the check has not run
     because: str
     blind: str | None  # why the newest run could not look
-    needed: float  # seconds that must count: `for` or `clear_for`
+    needed: float  # seconds that must count: `for`, `clear_for`, or a root's settle
+    root: str | None = None  # the upstream service whose settle that is, once nothing mutes an incident any more
     ladder: Ladder | None
     watch: Watch | None  # the ladder's attempt under way
     is_looking: bool  # its second look is under way
@@ -61,9 +62,19 @@ def answer(it: Situation) -> str:
         then = f"; then {_coming(it)}" if it.next else ""
         return f"it is breached, but not for long enough yet: {counted} of {needed} count{then}"
     if it.track.state is IncidentState.RECOVERING:
-        counted, needed = rough_duration(it.track.counted), rough_duration(it.needed)
-        return f"it is clear again, so nothing is done: {counted} of {needed} count towards closing it"
+        return _recovering(it)
     return _inactive(it)
+
+
+def _recovering(it: Situation) -> str:
+    closing = f"{rough_duration(it.track.counted)} of {rough_duration(it.needed)} count towards closing it"
+    if it.watch is None:
+        return f"it is clear again, so nothing is done: {closing}"
+    attempt = it.watch.attempt
+    if attempt.would or is_before_verify(it.watch, it.now):
+        return f"{under_way(it.watch, it.now, it.wall, observes=it.observes)}; it is clear again: {closing}"
+    done = f"{attempt.remediation} of {attempt.resource} was done and is being verified"  # its deadline stands still
+    return f"{done}: it is clear again, and {closing}"
 
 
 def _inactive(it: Situation) -> str:
@@ -105,14 +116,17 @@ def _firing(it: Situation) -> str:
     if held:
         return f"{it.next.remediation} of {it.next.resource} is held by {said(held[0], it.wall)}"
     if it.track.muted:
-        return counts_anew(it.track, it.needed)
+        return counts_anew(it.track, it.needed, it.root)
     return f"no guard holds: {it.next.remediation} of {it.next.resource} comes next, once a second look confirms it"
 
 
-def counts_anew(track: Track, needed: float) -> str:
-    """Why one that was held by planned work or a sick upstream is not proposed yet."""
+def counts_anew(track: Track, needed: float, root: str | None) -> str:
+    """Why one that was held by planned work or a sick upstream is not proposed yet; `root`: its settle decides."""
     counted = f"{rough_duration(track.counted)} of {rough_duration(needed)}"
-    return f"what held it (planned work, or what it depends on) is over, and `for` counts anew: {counted}"
+    over = "what held it (planned work, or what it depends on) is over"
+    return f"{over}, and " + (
+        f"time counts anew: {counted}, the settle of {root}" if root else f"`for` counts anew: {counted}"
+    )
 
 
 def under_way(watch: Watch, now: float, wall: float, *, observes: bool) -> str:

@@ -279,7 +279,7 @@ class Assembly:
         """What heald can say of why it acts or does not, by the configuration in use."""
         bindings, newest = self._bindings, self.runs.newest
         standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
-        asking = Outlooks(bindings, executor=self.executor, claims=self.healing.claims)
+        asking = Outlooks(bindings, self.board, healing=self.healing, executor=self.executor)
         return Proof(bindings, standings, self.board, asking, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:

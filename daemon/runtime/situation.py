@@ -1,9 +1,11 @@
 """What the guards may look at when a proposal is weighed: gathered here, judged in the engine."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.guards import Facts, Proposal
+from daemon.engine.verification import Member
 from daemon.model.approval import Approval
 from daemon.model.check import Check
 from daemon.model.incident import Hold, Incident
@@ -82,7 +84,7 @@ class Situation:
             stopped_why=found.stopped,
             flap_percent=self._flaps.too_many((proposal.rule.name, proposal.check, proposal.subject)),
             storm=self._storm.hold(proposal.service),
-            min_healthy_why=self._too_few(proposal),
+            min_healthy_why=self.too_few(proposal),
             conflict_why=self._conflict(proposal) or found.conflict,
             approval=self.approval(proposal),
             attempts=list(self._board.attempts.values()),
@@ -109,11 +111,22 @@ class Situation:
         """What was asked of people for this step of this ladder, if something can still come of it."""
         return self._approvals.of(proposal)
 
-    def _too_few(self, proposal: Proposal) -> str | None:
+    def too_few(self, proposal: Proposal, besides: Iterable[Member] = ()) -> str | None:
+        """Why too few members of the service would stay healthy; `besides` are acted on at the same time."""
         service = self._bindings.setup.services.get(proposal.service or "")
         if service is None or service.min_healthy is None:
             return None
-        return self._health.too_few(service, proposal.subject)
+        checks = self._bindings.checks_of[service.name]
+        others = {subject for check, subject in (*self._acted_on(proposal), *besides) if check in checks}
+        return self._health.too_few(service, proposal.subject, others)
+
+    def _acted_on(self, proposal: Proposal) -> Iterator[Member]:
+        """What other ladders' attempts under way were made for: until they are verified it may become anything."""
+        for watch in self._board.watches.values():
+            attempt = watch.attempt
+            is_own = (attempt.rule, attempt.ladder) == (proposal.rule.name, proposal.ladder.resource)
+            if not is_own and (proposal.would or not attempt.would):
+                yield from watch.members
 
     def _conflict(self, proposal: Proposal) -> str | None:
         for path in self._bindings.conflicts(proposal.service):

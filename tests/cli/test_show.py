@@ -73,6 +73,31 @@ async def test_incidents_for_people_say_what_was_done_and_what_holds(heald: Heal
         assert line in said, line
 
 
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        ({"state": "running"}, "firing, restart under way  api-down"),
+        ({}, "firing, restart being verified  api-down"),
+        ({"would": True}, "firing, restart being verified on paper  api-down"),
+        ({"released_at": "2023-11-14T22:13:20Z"}, "firing  api-down"),
+    ],
+)
+async def test_the_first_line_of_an_incident_says_what_is_done_about_it_now(
+    heald: Heald, control: FakeControl, monkeypatch: pytest.MonkeyPatch, attempt: dict[str, object], said: str
+) -> None:
+    (incident,) = await control.incidents(limit=1, closed=False)
+    shown = {
+        **incident,
+        "attempts": [{**incident["attempts"][0], "verification": None, "released_at": None, **attempt}],
+    }
+
+    async def one(*, limit: int, closed: bool) -> list[object]:
+        return [shown]
+
+    monkeypatch.setattr(control, "incidents", one)
+    assert said in (await heald("incidents")).output.splitlines()[0]
+
+
 async def test_incidents_for_programs_are_a_list(heald: Heald, control: FakeControl) -> None:
     found = json.loads((await heald("incidents", "--json", "--all", "--limit", "3")).output)
     assert [incident["id"] for incident in found] == ["INC-1"]

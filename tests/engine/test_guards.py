@@ -225,7 +225,7 @@ def approval(**changes: Any) -> Approval:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (None, "who is being asked"),
+        (None, "who is asked as soon as nothing else holds it"),
         (approval(), "heald approve approval-1` within 3h"),
         (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "within 0s"),
         (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600)), "within 0s"),

@@ -14,6 +14,7 @@ from daemon.config.wording import found
 from daemon.engine.condition import Condition, ConditionError, Scope, compile_condition
 from daemon.engine.syntax import parse
 from daemon.model.rule import Rule, Severity, Step
+from daemon.model.settings import Settings
 
 _WITHOUT_STEPS = {
     "limit": "there is nothing to limit",
@@ -24,14 +25,14 @@ _FOR_INTERVALS = 2  # of the check (docs/judgement.md, defaults)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def link_rules(linking: Linking, checks: Checks, services: Services) -> tuple[Rule, ...]:
+def link_rules(linking: Linking, checks: Checks, services: Services, settings: Settings) -> tuple[Rule, ...]:
     """Link every rule; what is wrong is reported."""
     nodes = linking.section("rules", "rule", "{api-down: {check: api, when: up == 0}}")
     rules = []
     for order, (name, node) in enumerate(nodes.items()):
         path = join("rules", name)
         linking.check_name(node, path, name, "rule")
-        rule = _Rule(linking, name, node, path, checks, services).link(order)
+        rule = _Rule(linking, name, node, path, checks, services).link(order, settings)
         if rule is not None:
             rules.append(rule)
     return tuple(rules)
@@ -48,7 +49,7 @@ class _Rule:
         self._checks = checks
         self._services = services
 
-    def link(self, order: int) -> Rule | None:
+    def link(self, order: int, settings: Settings) -> Rule | None:
         """The rule; None if something of it is wrong."""
         linking, node, path = self._linking, self._node, self._path
         if not linking.reader.is_mapping(node, path):
@@ -67,7 +68,7 @@ class _Rule:
         given: dict[str, Any] = {
             "limit": tuple(keys.limit) if keys.limit is not None else None,
             "relapse": keys.relapse,
-            "escalate_after": keys.escalate_after,
+            "escalate_after": settings.escalate_after if keys.escalate_after is None else keys.escalate_after,
         }
         return Rule(
             name=self._name,

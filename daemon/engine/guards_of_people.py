@@ -5,7 +5,6 @@ from daemon.engine.facts import Facts, Proposal
 from daemon.model.approval import ApprovalState
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.settings import Mode
-from daemon.model.units import rough_duration
 
 
 def paused(_: Proposal, facts: Facts) -> Hold | None:
@@ -29,7 +28,7 @@ def stopped_by_operator(_: Proposal, facts: Facts) -> Hold | None:
     """What a person stopped is left alone until they start it again."""
     if facts.stopped_why is None:
         return None
-    sentence = f"a person stopped it, so it is left alone until it is started again: {facts.stopped_why}"
+    sentence = f"a person stopped or never started it, so it is left alone until it is started: {facts.stopped_why}"
     return Hold(reason=HoldReason.STOPPED_BY_OPERATOR, sentence=sentence)
 
 
@@ -68,5 +67,5 @@ def approval(proposal: Proposal, facts: Facts) -> Hold | None:
     left = asked.expires - age(asked.asked, facts.now)
     if asked.state is ApprovalState.APPROVED and left > 0:
         return None
-    sentence = f"{what} needs a person to agree: `heald approve {asked.id}` within {rough_duration(max(left, 0.0))}"
+    sentence = f"{what} needs a person to agree: `heald approve {asked.id}`"
     return Hold(reason=HoldReason.APPROVAL, sentence=sentence, until=facts.now.boottime + max(left, 0.0))

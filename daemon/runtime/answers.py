@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from daemon.engine.proof import wall_of
 from daemon.engine.verification import Watch, is_before_verify
 from daemon.model.explanation import GuardAnswer, NextStep
-from daemon.model.incident import IncidentState
+from daemon.model.incident import Hold, IncidentState
+from daemon.model.moment import Stamp
 from daemon.model.rule import Rule, Verdict
 from daemon.model.track import Ladder, Track
 from daemon.model.units import rough_duration
@@ -39,6 +41,12 @@ def clock_time(wall: float, now: float) -> str:
     """A moment as people read it in a sentence: `12:03:05Z`, with its date if that is not today."""
     at, today = datetime.fromtimestamp(wall, UTC), datetime.fromtimestamp(now, UTC)
     return f"{at:%H:%M:%S}Z" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def lasting(hold: Hold, now: Stamp) -> str:
+    """A hold in words that stay true: what holds, and until which moment where that is known."""
+    until = wall_of(hold.until, now)
+    return f"{hold.sentence}, until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S}Z" if until else hold.sentence
 
 
 def said(answer: GuardAnswer, now: float) -> str:
@@ -89,7 +97,8 @@ def _inactive(it: Situation) -> str:
 def _coming(it: Situation) -> str:
     """What would come of the next step."""
     if it.next is None or not it.next.is_left:
-        return "nothing is left to do"
+        relapse = rough_duration(it.rule.relapse)
+        return f"it would be for people: every try was made, until it has stayed closed for {relapse}"
     what = f"{it.next.remediation} of {it.next.resource}"
     held = it.next.held
     return f"{what} would be held by {said(held[0], it.wall)}" if held else f"{what} would be done"

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.guards import Facts, Proposal
+from daemon.engine.guards_of_state import clock_jumped, self_test, startup_grace, storm
+from daemon.engine.proof import wall_of
 from daemon.engine.verification import Member
 from daemon.model.approval import Approval
 from daemon.model.check import Check
+from daemon.model.explanation import GuardAnswer
 from daemon.model.incident import Hold, Incident
 from daemon.model.order import Scope
 from daemon.protocols import Clock
@@ -94,6 +97,22 @@ class Situation:
             manager_busy=found.busy,
             upstream_sick={proposal.service: sick} if proposal.service and sick else {},
         )
+
+    def holding(self) -> Iterator[GuardAnswer]:
+        """What keeps heald from acting on anything at all now; pauses and the store apart, which are told otherwise."""
+        around = self._circumstances
+        around.watch_clock()
+        facts = Facts(
+            now=self._clock.stamp(),
+            settings=self._bindings.setup.settings,
+            grace_until=around.grace_until,
+            jumped_until=around.jumped_until,
+            self_test_why=self._health.self_test(),
+            storm=self._storm.hold(None) if self._storm.is_on else None,
+        )
+        for guard in (startup_grace, clock_jumped, self_test, storm):
+            if (hold := guard(None, facts)) is not None:
+                yield GuardAnswer(reason=hold.reason, hold=hold, until=wall_of(hold.until, facts.now))
 
     def scope(self, binding: Binding, subject: str) -> Scope:
         """What an incident of this rule, check and subject is about."""

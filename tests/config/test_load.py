@@ -166,7 +166,7 @@ def test_a_rule_has_defaults(read: Load) -> None:
     rule = read(WHOLE).rules[1]
     assert rule.checks == ("gateway", "db_port")  # in the file's order
     assert rule.for_seconds == {"gateway": 60.0, "db_port": 60.0}
-    assert (rule.severity, rule.clear_for, rule.relapse, rule.escalate_after) == (Severity.P2, 0.0, 600.0, 900.0)  # the last of settings
+    assert (rule.severity, rule.clear_for, rule.relapse, rule.escalate_after) == (Severity.P2, 0.0, 600.0, 900.0)
     assert rule.limit == (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
     assert rule.steps == ()
 

@@ -116,6 +116,38 @@ def test_a_plan_in_a_storm_says_that_one_comes_after_the_other(tmp_path: Path) -
         assert entry.answer.endswith("done in its turn, the lowest service first and one at a time")
 
 
+def test_a_storm_says_its_end_only_once_that_is_known_and_each_incident_with_it(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy()).at(15, **{f"s{number}": DOWN for number in range(6)}).run(32)
+    world.at(35, s0=up(), s1=up())
+
+    def said() -> tuple[str, str]:
+        """What explain says, and what the list of incidents does."""
+        answer = explain(world, "s2").answer.split(" is held by storm: ")[1]
+        (incident,) = [it for it in world.board.incidents.values() if it.check == "s2"]
+        return answer, world.simulation.assembly.holds.now(incident).hold_sentence
+
+    raging = "too many services are sick at once to be faults of their own; it waits for 1m of quiet"
+    assert said() == (raging, raging)
+    calm, listed = world.run(62) and said()
+    assert calm.startswith("too many services were sick at once; it waits for 1m of quiet, until 10:01:4")
+    assert listed == calm.replace("until 10:01:", "until 2026-11-22 10:01:")
+    world.run(75)
+    assert said() == (calm, listed)
+
+
+def test_the_incident_of_a_storm_says_what_ends_it(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy()).at(15, **{f"s{number}": DOWN for number in range(6)}).run(30)
+    (storm,) = [it.id for it in world.board.incidents.values() if it.rule == "heald:storm"]
+    assert explain(world, storm).answer == (
+        "6 of 8 services are sick: s0, s1, s2, s3, s4, s5: nothing is acted on until it is over, and then on one "
+        "service at a time, the lowest first"
+    )
+    world.at(35, **{f"s{number}": up() for number in range(6)}).run(120)
+    assert (
+        explain(world, storm).answer == "rule heald:storm: resolved after 0 attempts, handed to people because of storm"
+    )
+
+
 def test_after_a_storm_a_plan_has_one_service_and_it_is_the_one_that_is_healed(tmp_path: Path) -> None:
     rules = stormy()
     observing = World(tmp_path, rules.replace("mode: act", "mode: observe"))
@@ -160,7 +192,7 @@ def test_in_act_mode_the_plan_says_how_to_agree_to_what_was_asked(tmp_path: Path
     world = World(tmp_path, ASKS).at(10, api=DOWN).run(60)
     (approval,) = world.board.approvals
     (entry,) = plan(world)
-    assert f"needs a person to agree: `heald approve {approval}` within " in entry.answer
+    assert f"needs a person to agree: `heald approve {approval}`, until " in entry.answer
 
 
 # ---- what counts anew ------------------------------------------------------------------------------------------------
@@ -182,6 +214,59 @@ def test_what_counts_anew_is_the_longer_of_for_and_the_roots_settle(tmp_path: Pa
     (entry,) = [it for it in plan(world) if it.rule == "api-down"]
     assert entry.answer.endswith(expected)
     assert world.run(225).claims()[0] == pytest.approx(220 if is_slow else 130, abs=4)
+
+
+# ---- until when ---
+
+
+def test_a_recorded_hold_says_until_which_moment_and_not_for_how_long(tmp_path: Path) -> None:
+    world = World(tmp_path, (HEAD + RULE).replace("cooldown: 0s", "cooldown: 10m")).at(10, api=DOWN).run(120)
+    sentence = world.incident().hold_sentence
+    assert sentence.startswith("command:api@node was touched too recently, and has its cooldown, until 2026-11-22 10:1")
+    (hold,) = world.simulation.ask(world.simulation.store.holds_of(world.incident().id))
+    assert hold.sentence == sentence
+    assert world.run(300).incident().hold_sentence == sentence
+
+
+def test_a_hold_that_lasts_longer_than_was_recorded_is_listed_with_its_new_end(tmp_path: Path) -> None:
+    world = World(tmp_path).at(12, api=DOWN)
+    around = world.simulation.assembly.circumstances
+    for jump in (15, 60):
+        world.simulation.at(jump, lambda: setattr(around, "_offset", around._offset + 60))
+    first = world.run(25).incident()
+    assert first.hold is HoldReason.CLOCK_JUMPED
+    assert world.simulation.assembly.holds.now(first) == first
+    second = world.run(85).incident()
+    assert second == first  # nothing is written for it
+    listed = world.simulation.assembly.holds.now(second).hold_sentence
+    assert listed[:-20] == first.hold_sentence[:-20]
+    assert listed[-20:] > first.hold_sentence[-20:]
+
+
+def test_what_keeps_heald_from_acting_on_anything_is_told_in_one_place(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("startup_grace: 0s", "startup_grace: 10m, self_test: [db]")
+    world = World(tmp_path, rules, reality={"db": DOWN, "api": DOWN}).run(15)
+    told = {it.reason: it for it in world.simulation.assembly.situation.holding()}
+    assert list(told) == [HoldReason.STARTUP_GRACE, HoldReason.SELF_TEST]
+    assert told[HoldReason.STARTUP_GRACE].until == pytest.approx(world.simulation.clock.stamp().wall + 585)
+    assert told[HoldReason.SELF_TEST].until is None
+    other = tmp_path / "stormy"
+    other.mkdir()
+    stormy_world = World(other, stormy()).at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)
+    assert [it.reason for it in stormy_world.simulation.assembly.situation.holding()] == [HoldReason.STORM]
+
+
+def test_nothing_is_told_where_nothing_keeps_heald_from_acting(tmp_path: Path) -> None:
+    world = World(tmp_path).at(10, api=DOWN).run(120)
+    assert list(world.simulation.assembly.situation.holding()) == []
+
+
+def test_what_has_no_try_left_until_its_relapse_is_over_says_so(tmp_path: Path) -> None:
+    rules = (HEAD + RULE).replace("tries: 2", "tries: 1")
+    world = World(tmp_path, rules).at(10, api=DOWN).at(15, api=up()).run(120)
+    assert explain(world, "api-down").answer.endswith(
+        "if it fired, it would be for people: every try was made, until it has stayed closed for 10m"
+    )
 
 
 # ---- recovering ------------------------------------------------------------------------------------------------------

@@ -39,11 +39,12 @@ def conflict(_: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.CONFLICT, sentence=facts.conflict_why)
 
 
-def mode(_: Proposal, facts: Facts) -> Hold | None:
+def mode(proposal: Proposal, facts: Facts) -> Hold | None:
     """Observe mode does nothing."""
     if facts.settings.mode is Mode.ACT:
         return None
-    return Hold(reason=HoldReason.MODE, sentence="observe mode: heald decides everything and does nothing")
+    asks = "; in act mode a person would be asked first" if proposal.step.needs_approval else ""
+    return Hold(reason=HoldReason.MODE, sentence=f"observe mode: heald decides everything and does nothing{asks}")
 
 
 def not_allowed(proposal: Proposal, facts: Facts) -> Hold | None:

@@ -175,6 +175,9 @@ def test_in_observe_mode_nobody_is_asked_and_that_is_said(tmp_path: Path) -> Non
     step = explain(world, "api-down").standings[0].next
     assert step is not None
     assert [it.reason for it in step.held] == [HoldReason.MODE, HoldReason.APPROVAL]
+    assert world.incident().hold_sentence == (
+        "observe mode: heald decides everything and does nothing; in act mode a person would be asked first"
+    )
     asked = step.held[1].hold
     assert asked is not None
     assert asked.sentence == (

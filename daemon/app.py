@@ -216,7 +216,11 @@ class Daemon:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
-            await self.reload()
+            try:
+                await self.reload()
+            except asyncio.CancelledError:  # all is built anew, for a store that can be read at last
+                self._reload_wanted.set()
+                raise
 
     async def reload(self) -> list[str]:
         """Build all, then swap. Returns the errors that kept the old configuration, empty if it was swapped."""

@@ -12,7 +12,7 @@ async def test_a_wish_to_reload_outlives_the_building_anew_that_interrupts_it() 
 
     async def reload() -> list[str]:
         begun.set()
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
         return []
 
     daemon.reload = reload  # type: ignore[method-assign]  # the real one reads a file in a thread

@@ -31,6 +31,7 @@ from daemon.protocols import ActContext, CheckContext, Completed, ServiceManager
 
 __all__ = [
     "DURATION_PATTERN",
+    "OWN_SHARE",
     "ActContext",
     "Argv",
     "CheckContext",
@@ -63,6 +64,9 @@ __all__ = [
     "sample",
     "translate",
 ]
+
+OWN_SHARE = 0.95
+"""Share of `context.timeout` to wait for an answer: who waits tells of silence, before the daemon ends the waiting."""
 
 
 class OptionsModel(BaseModel):

@@ -271,8 +271,8 @@ class Assembly:
             store_writes=lambda: self.store.writes,
         )
 
-    def _readings(self) -> list[tuple[str, Reading]]:
-        return [(name, it) for name, run in self.runs.newest.items() if run.error is None for it in run.readings]
+    def _readings(self) -> list[tuple[str, tuple[Reading, ...]]]:
+        return [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None]
 
     @property
     def proof(self) -> Proof:

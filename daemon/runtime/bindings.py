@@ -71,6 +71,7 @@ class Bindings:
     def __init__(self, setup: Setup, node: str) -> None:
         self.setup = setup
         self._node = node
+        self._limits = setup.limits()
         self.by_check: dict[str, list[Binding]] = {name: [] for name in setup.checks}
         self.rules = {rule.name: rule for rule in setup.rules}
         for rule in setup.rules:
@@ -141,7 +142,7 @@ class Bindings:
 
     def limit_of(self, resource: str) -> tuple[Limit, ...]:
         """The limits of a resource: those of the service that its manager runs, else the default."""
-        return self.setup.limit_of(resource)
+        return self._limits.get(resource, DEFAULT_LIMIT)
 
     @cached_property
     def longest_window(self) -> float:

@@ -26,6 +26,7 @@ from daemon.runtime.bindings import Bindings
 from daemon.runtime.lasting import lasting
 from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads, take_short_turns
+from daemon.runtime.turns import in_turns
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
@@ -233,7 +234,7 @@ class Daemon:
 
     async def _reload(self) -> list[str]:
         try:
-            setup, bindings = await asyncio.to_thread(self._read)
+            setup, bindings = await in_turns(self._read)
             await self._pages.listen(setup.settings.listen)
         except ConfigError as error:
             return [problem.render() for problem in error.problems]

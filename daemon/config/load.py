@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.config.breath import breathe
 from daemon.config.discover import discover_types
 from daemon.config.document import Document, Node
 from daemon.config.including import read_files
@@ -58,7 +59,9 @@ def load(
     Raises:
         ConfigError: every problem of the files, in their order.
     """
-    return load_with_text(path, node=node, types=types, text=text, secrets=secrets)[0]
+    setup, documents = load_with_text(path, node=node, types=types, text=text, secrets=secrets)
+    _let_go(documents)
+    return setup
 
 
 def load_with_text(
@@ -82,6 +85,15 @@ def load_with_text(
         setup = _link(documents, linking, main)
     report.finish()
     return setup, tuple(documents)
+
+
+def _let_go(documents: Sequence[Document]) -> None:
+    """Free what was read part by part: all at once that takes long, and nobody else gets the interpreter meanwhile."""
+    for document in documents:
+        for section in document.root.entries.values():
+            while section.entries:
+                section.entries.popitem()
+                breathe()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from daemon.config.breath import breathe
 from daemon.config.setup import Setup
 from daemon.engine.condition import Condition, View
 from daemon.engine.facts import FITS, Fit
@@ -75,15 +76,17 @@ class Bindings:
         self.by_check: dict[str, list[Binding]] = {name: [] for name in setup.checks}
         self.rules = {rule.name: rule for rule in setup.rules}
         for rule in setup.rules:
+            breathe()
             for name in rule.checks:
                 self.by_check[name].append(self._bind(rule, setup.checks[name]))
         self.pairs = frozenset((rule.name, check) for rule in setup.rules for check in rule.checks)
         self.needs = self._needs(())  # by check, what its conditions look back on
         self.roots = frozenset(name for needed in setup.upstream.values() for name in needed)
-        self.checks_of: dict[str, tuple[str, ...]] = {
-            service: tuple(check.name for check in setup.checks.values() if check.service == service)
-            for service in setup.services
-        }
+        checks_of: dict[str, list[str]] = {service: [] for service in setup.services}
+        for check in setup.checks.values():
+            if check.service is not None:
+                checks_of[check.service].append(check.name)
+        self.checks_of = {service: tuple(names) for service, names in checks_of.items()}
 
     def _bind(self, rule: Rule, check: Check) -> Binding:
         when, clear_when = compiled(rule, check.name)
@@ -110,6 +113,7 @@ class Bindings:
         unchanged: dict[str, set[str]] = {}
         pairs = ((rule, check) for rule in (*self.rules.values(), *copies) for check in rule.checks)
         for condition in (it for rule, check in pairs for it in conditions_of(rule, check)):
+            breathe()
             for (check, sample), seconds in condition.windows.items():
                 lengths = keep.setdefault(check, {})
                 lengths[sample] = max(seconds, lengths.get(sample, 0.0))

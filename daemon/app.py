@@ -19,7 +19,6 @@ from daemon.control import Desk
 from daemon.errors import HealdError, StoreRefusedError
 from daemon.logs import Form, configure, log
 from daemon.metrics import Metrics
-from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.bindings import Bindings
@@ -217,7 +216,11 @@ class Daemon:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
-            await self.reload()
+            try:
+                await self.reload()
+            except asyncio.CancelledError:  # all is built anew, for a store that can be read at last
+                self._reload_wanted.set()
+                raise
 
     async def reload(self) -> list[str]:
         """Build all, then swap. Returns the errors that kept the old configuration, empty if it was swapped."""
@@ -245,7 +248,7 @@ class Daemon:
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
         self._assembly.replace(setup, bindings)
         self._bound_history()
-        log.info("reloaded", f"The configuration was read again: {_size(setup)}.")
+        log.info("reloaded", f"The configuration was read again: {setup.size()}.")
         return []
 
     def _read(self) -> tuple[Setup, Bindings]:
@@ -264,7 +267,7 @@ class Daemon:
         setup = self._assembly.setup
         log.info(
             "started",
-            f"heald {__version__} {_mode(setup)}; it watches {_size(setup)} of {setup.path}.",
+            f"heald {__version__} {setup.stance()}; it watches {setup.size()} of {setup.path}.",
             mode=str(setup.settings.mode),
             address=address,
             state_dir=str(self._state_dir),
@@ -276,7 +279,7 @@ class Daemon:
 
     def _say_status(self, *, remembers: bool) -> None:
         setup, board = self._assembly.setup, self._assembly.board
-        text = f"{_mode(setup)}; {_size(setup)}; open incidents: {len(board.incidents)}"
+        text = f"{setup.stance()}; {setup.size()}; open incidents: {len(board.incidents)}"
         self._notify.status(text if remembers else f"acts on nothing: the store cannot be read; {text}")
 
     def _say_store(self, is_writable: bool, why: str | None) -> None:
@@ -288,14 +291,3 @@ class Daemon:
     def _say_damage(self, damage: str) -> None:
         log.error("store_damaged", f"{damage}. All acting is paused until somebody says `heald resume`.")
         self._assembly.record_anew()
-
-
-def _mode(setup: Setup) -> str:
-    if setup.settings.mode is Mode.OBSERVE:
-        return "observes and does nothing"
-    return f"acts with {', '.join(sorted(setup.settings.allow)) or 'nothing'}"
-
-
-def _size(setup: Setup) -> str:
-    counted = (("check", setup.checks), ("rule", setup.rules), ("service", setup.services))
-    return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)

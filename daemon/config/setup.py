@@ -10,7 +10,7 @@ from daemon.model.masks import Masks
 from daemon.model.order import Window
 from daemon.model.rule import DEFAULT_LIMIT, Limit, Rule
 from daemon.model.service import Service
-from daemon.model.settings import Settings
+from daemon.model.settings import Mode, Settings
 from daemon.protocols import CheckType, ConnectionType, ManagerType, RemediationType, ServiceManager
 
 
@@ -55,3 +55,14 @@ class Setup:
     def limit_of(self, resource: str) -> tuple[Limit, ...]:
         """The limits of a resource, be it the default."""
         return self.limits().get(resource, DEFAULT_LIMIT)
+
+    def stance(self) -> str:
+        """In words, what heald may do under it."""
+        if self.settings.mode is Mode.OBSERVE:
+            return "observes and does nothing"
+        return f"acts with {', '.join(sorted(self.settings.allow)) or 'nothing'}"
+
+    def size(self) -> str:
+        """In words, how much is watched."""
+        counted = (("check", self.checks), ("rule", self.rules), ("service", self.services))
+        return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)

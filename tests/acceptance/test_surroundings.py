@@ -102,6 +102,29 @@ def test_heald_lives_where_nobody_takes_its_log(tmp_path: Path, redirection: str
         daemon.__exit__()
 
 
+def test_heald_heals_while_nobody_reads_its_log(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path, rules(tmp_path))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 1024)
+    os.set_blocking(writing, True)
+    heald = Path(sys.executable).parent / "heald"
+    command = [heald, "run", "--config", daemon.rules, "--state-dir", daemon.state, "--listen", "127.0.0.1:0"]
+    daemon.process = subprocess.Popen(command, stderr=writing)
+    os.close(writing)
+    try:
+        daemon.ready()
+        wait_until(lambda: is_up(daemon))
+        (tmp_path / "well").unlink()
+        wait_until(lambda: did(tmp_path) == 1)
+        assert daemon.stop() == 0
+    finally:
+        daemon.__exit__()
+        os.close(reading)
+
+
 def test_a_standing_task_that_returns_ends_the_daemon_and_that_is_said(tmp_path: Path) -> None:
     env = installed(tmp_path)
     with (tmp_path / "site" / "odd_check.py").open("a") as plugin:

@@ -59,7 +59,10 @@ def load(
     Raises:
         ConfigError: every problem of the files, in their order.
     """
-    setup, documents = load_with_text(path, node=node, types=types, text=text, secrets=secrets)
+    try:
+        setup, documents = load_with_text(path, node=node, types=types, text=text, secrets=secrets)
+    except ConfigError as error:
+        raise error.with_traceback(None) from None  # else all that was read would live as long as the error
     _let_go(documents)
     return setup
 
@@ -83,7 +86,11 @@ def load_with_text(
         node = node or socket.gethostname()
         linking = Linking(reader=Reader(report, beside), types=types, node=node, roots=roots)
         setup = _link(documents, linking, main)
-    report.finish()
+    try:
+        report.finish()
+    except ConfigError:
+        _let_go(documents)
+        raise
     return setup, tuple(documents)
 
 

@@ -16,6 +16,6 @@ def lasting() -> Iterator[None]:
     gc.disable()
     try:
         yield
+        gc.freeze()  # not after an error, of which nothing lasts
     finally:
-        gc.freeze()
         gc.enable()

@@ -1,18 +1,19 @@
-"""The metrics page, made in short turns on the loop and packed beside it.
+"""The metrics page, made in short turns on the loop.
 
 Made in a thread, the page would take turns with the loop for the interpreter and win every one of them for a moment;
-here the loop never waits for it longer than one turn.
+here the loop never waits for it longer than one turn. A turn is measured by what it makes: on a host with too much to
+do a few milliseconds of the clock are next to none of work, and the page would never come to its end.
 """
 
 import asyncio
-import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 
 from daemon.metrics import Page
 
-TURN = 0.004  # seconds of the loop at a time
+TURN = 2**19  # characters: 6 000 lines, 5 to 10 ms
 _CONTAINERS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+_LEVEL = 1  # a third of the time of the usual 6, and a sixth more bytes
 
 
 def coding_of(accept_encoding: str) -> str | None:
@@ -28,30 +29,23 @@ def _is_refused(part: str) -> bool:
 
 async def body_of(page: Page, coding: str | None) -> bytes:
     """The whole page, packed. Memory: of what was packed, and of one turn before it is."""
-    pieces = _Pieces(coding)
-    rows, began = [await asyncio.to_thread(page.host)], time.perf_counter()
-    for row in page.rows():
-        rows.append(row)
-        if time.perf_counter() - began > TURN:
-            await asyncio.to_thread(pieces.add, rows)
-            rows, began = [], time.perf_counter()
-    return await asyncio.to_thread(pieces.end, rows)
+    packing = zlib.compressobj(_LEVEL, wbits=_CONTAINERS[coding]) if coding is not None else None
+    packed = []
+    for text in _turns(await asyncio.to_thread(page.host), page.rows()):
+        packed.append(packing.compress(text.encode()) if packing is not None else text.encode())
+        await asyncio.sleep(0)
+    if packing is not None:
+        packed.append(packing.flush())
+    return b"".join(packed)
 
 
-class _Pieces:
-    """What is packed already."""
-
-    def __init__(self, coding: str | None) -> None:
-        packing = zlib.compressobj(wbits=_CONTAINERS[coding]) if coding is not None else None
-        self._pack: Callable[[bytes], bytes] = packing.compress if packing is not None else bytes
-        self._flush: Callable[[], bytes] = packing.flush if packing is not None else bytes
-        self._packed: list[bytes] = []
-
-    def add(self, rows: Sequence[str]) -> None:
-        """Pack these; zlib works without the interpreter."""
-        self._packed.append(self._pack("".join(rows).encode()))
-
-    def end(self, rows: Sequence[str]) -> bytes:
-        """Pack these, the last ones; the body."""
-        self.add(rows)
-        return b"".join([*self._packed, self._flush()])
+def _turns(host: str, rows: Iterator[str]) -> Iterator[str]:
+    """The page in pieces, each of one turn."""
+    made, size = [host], len(host)
+    for row in rows:
+        made.append(row)
+        size += len(row)
+        if size >= TURN:
+            yield "".join(made)
+            made, size = [], 0
+    yield "".join(made)

@@ -22,7 +22,7 @@ from daemon.metrics import Metrics
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.bindings import Bindings
-from daemon.runtime.lasting import lasting
+from daemon.runtime.lasting import lasting, settle
 from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads, take_short_turns
 from daemon.runtime.turns import in_turns, let_go
@@ -44,6 +44,7 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
     """Run the daemon until it is told to stop; returns its exit code."""
     form = configure()
     take_short_turns()
+    settle()
     overrides = Overrides(listen=listen, mode=mode)
     try:
         with lasting():

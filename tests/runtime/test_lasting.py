@@ -7,7 +7,7 @@ import pytest
 
 from daemon.config.load import load
 from daemon.config.problems import ConfigError
-from daemon.runtime.lasting import lasting
+from daemon.runtime.lasting import Settling, lasting
 
 
 def test_what_lasts_is_not_looked_through_any_more() -> None:
@@ -43,3 +43,16 @@ def test_what_was_read_of_a_bad_file_does_not_live_as_long_as_its_errors(tmp_pat
     assert [frame.f_code.co_name for frame in frames][1:] == ["load"]
     assert not {"documents", "setup"} & frames[-1].f_locals.keys()
     assert raised.value.__cause__ is None
+
+
+def test_what_outlives_a_full_collection_is_looked_through_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, frozen = [100.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(now[0]))
+    settling = Settling()
+    for second in range(1, 1000):
+        now[0] = 100.0 + second
+        for generation in (0, 1, 2):
+            settling("start", {"generation": generation})
+            settling("stop", {"generation": generation})
+    assert frozen == [130.0, 190.0, 370.0, 910.0]

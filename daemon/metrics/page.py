@@ -25,6 +25,8 @@ def place(number: int) -> str:
 
 def label(value: str) -> str:
     """A label's value as it stands on the page; a name that is not UTF-8 would cost Prometheus the whole scrape."""
+    if not value or value.isidentifier():  # most: nothing of it can need an escape
+        return value
     value = value.encode(errors="replace").decode()
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -36,7 +38,8 @@ def whole(count: int) -> str:
 
 def number(value: float) -> str:
     """A number as it stands on the page."""
-    return _as_go(value)
+    value = float(value)
+    return repr(value) if 0.0 <= value < 1_000_000 else _as_go(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

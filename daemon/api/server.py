@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
-from daemon.api.bounds import REQUEST_BYTES, Bounds
+from daemon.api.bounds import Bounds
+from daemon.api.scrape import body_of, coding_of
 from daemon.errors import HealdError
 from daemon.metrics import Metrics
 from daemon.model.address import Address, parse_address
@@ -106,12 +107,12 @@ class PageServer:
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         accept = ",".join(request.headers.getall(hdrs.ACCEPT, []))
+        coding = coding_of(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, [])))
+        page = self._metrics.page(accept)
         async with self._rendering:
-            # Read on the loop, where nothing changes meanwhile; made text of in a thread, which may take long.
-            body, content_type = await asyncio.to_thread(self._metrics.snapshot().render, accept)
-        response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type}, zlib_executor_size=REQUEST_BYTES)
-        response.enable_compression()
-        return response
+            body = await body_of(page, coding)
+        headers = {hdrs.CONTENT_TYPE: page.content_type, **({hdrs.CONTENT_ENCODING: coding} if coding else {})}
+        return web.Response(body=body, headers=headers)
 
 
 async def _open(bounds: Bounds, wanted: Address) -> asyncio.Server:

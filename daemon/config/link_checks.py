@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from daemon.config.breath import breathe
 from daemon.config.document import Node, join
 from daemon.config.link_services import Services, labels_of
 from daemon.config.linking import Linking
@@ -41,6 +42,7 @@ def link_checks(linking: Linking, services: Services) -> Checks:
     nodes = linking.section("checks", "check", "{web: {tcp: {host: localhost, port: 80}}}")
     linked = Checks(named=nodes)
     for name, node in nodes.items():
+        breathe()
         _Check(linking, name, node, linked).link(services)
     linked.unclear = frozenset(nodes) - frozenset(linked.scopes)
     return linked

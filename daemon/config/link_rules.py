@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from daemon.config.breath import breathe
 from daemon.config.document import Node, join, place_in
 from daemon.config.link_checks import Checks
 from daemon.config.link_services import Services
@@ -30,6 +31,7 @@ def link_rules(linking: Linking, checks: Checks, services: Services, settings: S
     nodes = linking.section("rules", "rule", "{api-down: {check: api, when: up == 0}}")
     rules = []
     for order, (name, node) in enumerate(nodes.items()):
+        breathe()
         path = join("rules", name)
         linking.check_name(node, path, name, "rule")
         rule = _Rule(linking, name, node, path, checks, services).link(order, settings)
@@ -167,6 +169,7 @@ class _Rule:
         clear = [name for name in names if name not in unclear and not words & unclear]
         try:
             for name in clear:
+                breathe()
                 scope = self._checks.scopes[name]
                 compiled[name] = compile_condition(
                     text,

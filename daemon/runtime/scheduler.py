@@ -77,21 +77,21 @@ class Scheduler:
         self._slots = {}
         for order, (name, check) in enumerate(checks.items()):
             slot = former.pop(name, None) or Slot(name, self._ended)
-            self._place(slot, check, now)
             slot.order = order
+            if slot.check is not check and self._place(slot, check, now):
+                self._enter(slot)
             self._slots[name] = slot
         for slot in former.values():
             slot.check = slot.wanted = slot.again = None
+            slot.entry = 0
         self._leaving = {name: slot for name, slot in former.items() if slot.is_running}
         self._fresh = [slot for slot in self._fresh if slot.wanted is not None]
         self._waiting = deque(slot for slot in self._waiting if slot.wanted is not None)
-        self._heap = [entry for entry in self._heap if isinstance(entry[3], Timer)]
+        self._heap = [entry for entry in self._heap if isinstance(entry[3], Timer) or entry[3].entry == entry[2]]
         heapify(self._heap)
-        for slot in self._slots.values():
-            self._enter(slot)
 
-    def _place(self, slot: Slot, check: Check, now: float) -> None:
-        """Find the next due time of a new, an edited or an unchanged check."""
+    def _place(self, slot: Slot, check: Check, now: float) -> bool:
+        """Find the next due time of a new or an edited check; false if it is the one that it had."""
         before, slot.check = slot.check, check
         if before is None or (slot.ran_for is None and before.every != check.every):
             self._set_interval(slot, check.every)
@@ -99,6 +99,9 @@ class Scheduler:
         elif slot.ran_for is not None and (before.every, before.retry_every) != (check.every, check.retry_every):
             self._set_interval(slot, self._interval(check))
             slot.due = next_due(slot.ran_for, slot.interval, now)
+        else:
+            return False
+        return True
 
     def due(self, name: str, at: float | None = None) -> None:
         """Run a check at once or, beside its regular runs, at a time (steady seconds); unknown names are ignored.

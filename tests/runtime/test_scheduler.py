@@ -351,6 +351,44 @@ def test_a_reload_keeps_phases_of_what_is_unchanged_drops_the_removed_and_spread
     assert new[0] == pytest.approx(14 + 10 * phase("new"), abs=1e-5)
 
 
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_a_check_that_a_reload_gives_back_as_it_was_is_where_it_was(is_copied: bool):
+    one, other, long = check("one", 10), check("other", 7), check("long", 60)
+
+    def again(it: Check) -> Check:
+        return replace(it) if is_copied else it
+
+    async def story(world):
+        world.takes = {"one": 3.0}
+        await world.until(11)  # one is in flight
+        world.replace(again(other), again(one), check("new", 20), again(long))
+        await world.until(15)
+        world.replace(again(one), again(long))
+        await world.until(16)
+        world.replace(again(one), again(other), again(long))
+        await world.until(62)
+
+    world = in_world(story, one, other, long)
+    assert world.times("one") == [0, 10, 20, 30, 40, 50, 60]
+    assert world.times("other") == [0, 7, 14, 16, 23, 30, 37, 44, 51, 58]  # as new after it was gone
+    assert world.times("long") == [0, 60]
+    assert world.times("new") == [11]
+
+
+def test_a_check_that_comes_back_while_its_last_run_ends_runs_once_at_a_time():
+    async def story(world):
+        world.takes = {"a": 4.0}
+        await world.until(11)
+        world.replace(check("b"))
+        await world.until(12)
+        world.replace(check("b"), check("a"))
+        await world.until(45)
+
+    world = in_world(story, check("a"), check("b"))
+    assert world.times("a") == [0, 10, 22, 32, 42]
+    assert world.times("b") == [0, 10, 20, 30, 40]
+
+
 def test_a_reload_with_another_interval_counts_from_the_last_run():
     async def story(world):
         await world.until(12)

@@ -18,7 +18,7 @@ class _Late(ModuleType):
     def __getattr__(self, name: str) -> Any:
         spec = self.__spec__
         if spec is None or spec.loader is None or name.startswith("__") or find_spec(f"{self.__name__}.{name}"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            raise AttributeError(f"module {self.__name__} has no attribute {name}")
         self.__class__ = ModuleType  # type: ignore[assignment]  # first: what is imported now asks for names too
         spec.loader.exec_module(self)
         return getattr(self, name)

@@ -21,6 +21,8 @@ from daemon.runtime.harm import Harm, is_sick, unseen
 from daemon.runtime.holds import Holds
 from daemon.runtime.judging import Judged
 
+_SWEEP = 1.0  # seconds between two looks for attempts that are past; what a run says of one is never past
+
 
 class Worse:
     """Attempts, as long as what becomes sick is laid at their door."""
@@ -31,10 +33,12 @@ class Worse:
         self._holds = holds
         self._clock = clock
         self._watched: set[str] = set()  # by id
+        self._swept = 0.0  # steady seconds: when those that are past were last left out
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration: what only it looks at dependants with, nobody asked at the claim."""
-        watched = [it for it in self._board.attempts.values() if it.id in self._watched]
+        now, attempts = self._clock.stamp(), self._board.attempts.values()
+        watched = [it for it in attempts if it.id in self._watched and not self._is_past(it, now, now.boottime)]
         before = {attempt.id: self._harm.checks_around(attempt) for attempt in watched}
         self._harm.replace(bindings)
         for attempt in watched:
@@ -63,11 +67,13 @@ class Worse:
         if not self._watched:
             return
         now, is_bad = self._clock.stamp(), is_sick(run, said)
+        if is_sweep := now.boottime - self._swept >= _SWEEP:
+            self._swept = now.boottime
         for name in list(self._watched):
             attempt = self._board.attempts.get(name)  # none: its claim was not committed
             ladder = self._board.ladders.get((attempt.rule, attempt.ladder)) if attempt is not None else None
             is_over = ladder is None or not ladder.tries or ladder.worse  # begun anew, or stopped
-            if attempt is None or is_over or self._is_past(attempt, now, run.began):
+            if attempt is None or is_over or ((is_bad or is_sweep) and self._is_past(attempt, now, run.began)):
                 self._watched.discard(name)
             elif is_bad and attempt.state is not AttemptState.RUNNING:
                 self._look(attempt, run, said, now)

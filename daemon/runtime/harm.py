@@ -63,6 +63,10 @@ class Harm:
         """The checks of the services that depend on what was acted on."""
         return set(self._checks_of(self._dependants(attempt.resource, _joined(attempt))))
 
+    def checks_that_tell(self, attempt: Attempt) -> frozenset[str]:
+        """The checks whose runs `found` can find anything in, as long as the configuration stays."""
+        return frozenset(self.checks_around(attempt) | _joined(attempt))
+
     # ---- after it -----------------------------------------------------------------------------------------------
 
     def found(self, attempt: Attempt, run: Run, said: Mapping[tuple[str, str], Judged], settled: float) -> Finding:

@@ -170,13 +170,21 @@ class _Rule:
         try:
             for name in clear:
                 breathe()
-                scope = self._checks.scopes[name]
-                compiled[name] = compile_condition(
-                    text,
-                    Scope(check=name, type=scope.type, samples=scope.samples, others=self._checks.scopes),
-                )
+                compiled[name] = self._compile_for(name, text)
             if not clear:
                 parse(text)
         except ConditionError as error:
             self._linking.add(place_in(self._linking.reader.report, node, error.position), path, str(error))
         return compiled
+
+    def _compile_for(self, name: str, text: str) -> Condition:
+        """The condition for one check; checks of one kind share those that say nothing else of it: 2 KB each."""
+        scope, shared = self._checks.scopes[name], self._checks.shared
+        key = (text, scope.type, id(scope.samples))  # which the scopes keep
+        if (known := shared.get(key)) is not None:
+            return known
+        others = self._checks.scopes
+        made = compile_condition(text, Scope(check=name, type=scope.type, samples=scope.samples, others=others))
+        if made.fits_all:
+            shared[key] = made
+        return made

@@ -156,7 +156,8 @@ def test_after_a_storm_a_plan_has_one_service_and_it_is_the_one_that_is_healed(t
     assert [entry.check for entry in done] == ["s2"]
     held = [entry.answer for entry in plan(observing) if entry not in done]
     assert len(held) == 3
-    assert all("the lowest first: s2 is not well yet; after that it would be done in its turn" in it for it in held)
+    waits = "the lowest first: s2 is not well yet, see `heald explain s2`; after that it would be done in its turn"
+    assert all(waits in it for it in held)
     acting = tmp_path / "acts"
     acting.mkdir()
     world = World(acting, rules)

@@ -22,9 +22,10 @@ from daemon.metrics import Metrics
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.bindings import Bindings
-from daemon.runtime.lasting import lasting
+from daemon.runtime.lasting import lasting, settle
 from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads, take_short_turns
+from daemon.runtime.turns import in_turns, let_go
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
@@ -43,6 +44,7 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
     """Run the daemon until it is told to stop; returns its exit code."""
     form = configure()
     take_short_turns()
+    settle()
     overrides = Overrides(listen=listen, mode=mode)
     try:
         with lasting():
@@ -236,8 +238,8 @@ class Daemon:
 
     async def _reload(self) -> list[str]:
         try:
-            setup, bindings = await asyncio.to_thread(self._read)
-            await self._pages.listen(setup.settings.listen)
+            bindings, former = await in_turns(self._read)
+            await self._pages.listen(bindings.setup.settings.listen)
         except ConfigError as error:
             return [problem.render() for problem in error.problems]
         except HealdError as error:
@@ -245,16 +247,17 @@ class Daemon:
         except Exception as bug:  # noqa: BLE001  # a bug of ours in reading a file; the configuration in use is good
             log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
-        self._assembly.replace(setup, bindings)
+        self._assembly.replace(bindings)
         self._bound_history()
-        log.info("reloaded", f"The configuration was read again: {setup.size()}.")
+        log.info("reloaded", f"The configuration was read again: {bindings.setup.size()}.")
+        await let_go(former)
         return []
 
-    def _read(self) -> tuple[Setup, Bindings]:
-        """In a thread: the configuration, with all that can be made of it beside the loop."""
+    def _read(self) -> tuple[Bindings, list[object]]:
+        """In a thread: what is made of the new configuration beside the loop, and the parts of the old one."""
         with lasting():
             setup = self._overrides.apply(load(self._assembly.setup.path))
-            return setup, self._assembly.prepare(setup)
+            return self._assembly.prepare(setup)
 
     def _bound_history(self) -> None:
         settings = self._assembly.setup.settings

@@ -72,7 +72,7 @@ OWN_SHARE = 0.95
 class OptionsModel(BaseModel):
     """What every `Options` is: frozen, strict, no unknown keys, no secret in an error's text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)
 
     def __repr_args__(self) -> Iterator[tuple[None, str]]:
         """The names of the options alone: any text may be what `${env:...}` stood for."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from daemon.config.breath import breathe
 from daemon.config.document import Node, join, place_in
 from daemon.config.link_checks import Checks
 from daemon.config.link_services import Services
@@ -30,6 +31,7 @@ def link_rules(linking: Linking, checks: Checks, services: Services, settings: S
     nodes = linking.section("rules", "rule", "{api-down: {check: api, when: up == 0}}")
     rules = []
     for order, (name, node) in enumerate(nodes.items()):
+        breathe()
         path = join("rules", name)
         linking.check_name(node, path, name, "rule")
         rule = _Rule(linking, name, node, path, checks, services).link(order, settings)
@@ -167,13 +169,22 @@ class _Rule:
         clear = [name for name in names if name not in unclear and not words & unclear]
         try:
             for name in clear:
-                scope = self._checks.scopes[name]
-                compiled[name] = compile_condition(
-                    text,
-                    Scope(check=name, type=scope.type, samples=scope.samples, others=self._checks.scopes),
-                )
+                breathe()
+                compiled[name] = self._compile_for(name, text)
             if not clear:
                 parse(text)
         except ConditionError as error:
             self._linking.add(place_in(self._linking.reader.report, node, error.position), path, str(error))
         return compiled
+
+    def _compile_for(self, name: str, text: str) -> Condition:
+        """The condition for one check; checks of one kind share those that say nothing else of it: 2 KB each."""
+        scope, shared = self._checks.scopes[name], self._checks.shared
+        key = (text, scope.type, id(scope.samples))  # which the scopes keep
+        if (known := shared.get(key)) is not None:
+            return known
+        others = self._checks.scopes
+        made = compile_condition(text, Scope(check=name, type=scope.type, samples=scope.samples, others=others))
+        if made.fits_all:
+            shared[key] = made
+        return made

@@ -273,6 +273,16 @@ def test_what_has_no_try_left_until_its_relapse_is_over_says_so(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize("is_back", [True, False])
+def test_tries_that_were_spent_before_it_came_back_are_told_as_such(tmp_path: Path, is_back: bool) -> None:
+    world = World(tmp_path, (HEAD + RULE).replace("tries: 2", "tries: 1")).at(10, api=DOWN)
+    if is_back:
+        world.at(15, api=up()).at(125, api=DOWN)
+    told = explain(world.run(140), "api-down")
+    before = " before it came back, less than 10m after it closed" if is_back else ""
+    assert f"on api: every try of every step was made{before} and it is not well: it is for people now" in told.answer
+
+
 # ---- recovering ------------------------------------------------------------------------------------------------------
 
 

@@ -279,10 +279,8 @@ class Assembly:
     def proof(self) -> Proof:
         """What heald can say of why it acts or does not, by the configuration in use."""
         outlooks = Outlooks(self._bindings, self.board, healing=self.healing, executor=self.executor)
-        standings = Standings(
-            self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock
-        )
-        return Proof(self._bindings, standings, self.board, outlooks, self.store, self._clock)
+        places = Standings(self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock)
+        return Proof(self._bindings, places, self.board, outlooks, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

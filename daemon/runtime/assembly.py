@@ -274,10 +274,9 @@ class Assembly:
     @property
     def proof(self) -> Proof:
         """What heald can say of why it acts or does not, by the configuration in use."""
-        bindings, newest = self._bindings, self.runs.newest
-        standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
-        outlooks = Outlooks(bindings, self.board, healing=self.healing, executor=self.executor)
-        return Proof(bindings, standings, self.board, outlooks, self.store, self._clock)
+        outlooks = Outlooks(self._bindings, self.board, healing=self.healing, executor=self.executor)
+        places = Standings(self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock)
+        return Proof(self._bindings, places, self.board, outlooks, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

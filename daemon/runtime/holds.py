@@ -149,7 +149,7 @@ class Holds:
         """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`."""
         ladder = self._board.ladders[key]
         made = "would have been made, on paper," if ladder.would else "was made"
-        sentence = f"every try of every step {made} and it is still not well"
+        sentence = f"every try of every step {made} and it is not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True))
         self.stop(key, remediation, Hold(reason=HoldReason.EXHAUSTED, sentence=sentence))

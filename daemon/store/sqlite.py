@@ -171,6 +171,9 @@ class Database:
 
     def put_all(self, query: str, rows: Sequence[T], encode: Callable[[T], Sequence[Value]]) -> None:
         """Run a statement for each row, within a transaction; rows that cannot be written are left out and counted."""
+        if len(rows) == 1:  # a statement is all or nothing by itself
+            self._put_one(query, rows[0], encode)
+            return
         self._connection.execute("SAVEPOINT rows")
         try:
             self._connection.executemany(query, [encode(row) for row in rows])
@@ -182,14 +185,10 @@ class Database:
         self._connection.execute("RELEASE rows")
 
     def _put_one(self, query: str, row: T, encode: Callable[[T], Sequence[Value]]) -> None:
-        self._connection.execute("SAVEPOINT one")
         try:
             self._connection.execute(query, encode(row))
         except _UNFIT:
-            self._connection.execute("ROLLBACK TO one")
-            self.origins.forget()
             self.unfit += 1
-        self._connection.execute("RELEASE one")
 
     def insert_attempt(self, attempt: Attempt) -> None:
         """Write a new attempt within a transaction; one that cannot be written whole raises."""

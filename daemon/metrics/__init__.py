@@ -7,6 +7,7 @@ memory anyway, incidents and readings, is not kept twice but read from `Sources`
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from copy import copy
+from functools import cache
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import InfoMetricFamily, Metric
@@ -39,12 +40,20 @@ __all__ = [
 ]
 
 
+@cache
+def _of_the_host() -> tuple[Collector, ...]:
+    """What the process and the interpreter say of themselves: nothing of it is of one daemon."""
+    return (ProcessCollector(registry=None), PlatformCollector(registry=None))
+
+
 class Metrics(Collector):
     """Every metric of one daemon, on a registry of its own."""
 
     def __init__(self, *, version: str) -> None:
         self.registry = CollectorRegistry()
-        self._host = (ProcessCollector(registry=self.registry), PlatformCollector(registry=self.registry))
+        self._host = _of_the_host()
+        for collector in self._host:
+            self.registry.register(collector)
         self.schedule_lag = Distribution(LAG_BOUNDS)  # seconds between a run's due time and its start
         self.time_to_detect = Distribution(INCIDENT_BOUNDS)  # seconds from the first breached run to firing
         self.time_to_heal = Distribution(INCIDENT_BOUNDS)  # seconds from firing to resolved

@@ -19,13 +19,13 @@ from daemon.control import Desk
 from daemon.errors import HealdError, StoreRefusedError
 from daemon.logs import Form, configure, log
 from daemon.metrics import Metrics
-from daemon.model.settings import Mode
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.bindings import Bindings
-from daemon.runtime.lasting import lasting
+from daemon.runtime.lasting import lasting, settle
 from daemon.runtime.tasks import standing
 from daemon.runtime.threads import Threads, take_short_turns
+from daemon.runtime.turns import in_turns, let_go
 from daemon.runtime.watchdog import Watchdog
 from daemon.store.store import LockedError, Store
 
@@ -44,6 +44,7 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
     """Run the daemon until it is told to stop; returns its exit code."""
     form = configure()
     take_short_turns()
+    settle()
     overrides = Overrides(listen=listen, mode=mode)
     try:
         with lasting():
@@ -216,7 +217,11 @@ class Daemon:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
-            await self.reload()
+            try:
+                await self.reload()
+            except asyncio.CancelledError:  # all is built anew, for a store that can be read at last
+                self._reload_wanted.set()
+                raise
 
     async def reload(self) -> list[str]:
         """Build all, then swap. Returns the errors that kept the old configuration, empty if it was swapped."""
@@ -233,8 +238,8 @@ class Daemon:
 
     async def _reload(self) -> list[str]:
         try:
-            setup, bindings = await asyncio.to_thread(self._read)
-            await self._pages.listen(setup.settings.listen)
+            bindings, former = await in_turns(self._read)
+            await self._pages.listen(bindings.setup.settings.listen)
         except ConfigError as error:
             return [problem.render() for problem in error.problems]
         except HealdError as error:
@@ -242,16 +247,17 @@ class Daemon:
         except Exception as bug:  # noqa: BLE001  # a bug of ours in reading a file; the configuration in use is good
             log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
-        self._assembly.replace(setup, bindings)
+        self._assembly.replace(bindings)
         self._bound_history()
-        log.info("reloaded", f"The configuration was read again: {_size(setup)}.")
+        log.info("reloaded", f"The configuration was read again: {bindings.setup.size()}.")
+        await let_go(former)
         return []
 
-    def _read(self) -> tuple[Setup, Bindings]:
-        """In a thread: the configuration, with all that can be made of it beside the loop."""
+    def _read(self) -> tuple[Bindings, list[object]]:
+        """In a thread: what is made of the new configuration beside the loop, and the parts of the old one."""
         with lasting():
             setup = self._overrides.apply(load(self._assembly.setup.path))
-            return setup, self._assembly.prepare(setup)
+            return self._assembly.prepare(setup)
 
     def _bound_history(self) -> None:
         settings = self._assembly.setup.settings
@@ -263,7 +269,7 @@ class Daemon:
         setup = self._assembly.setup
         log.info(
             "started",
-            f"heald {__version__} {_mode(setup)}; it watches {_size(setup)} of {setup.path}.",
+            f"heald {__version__} {setup.stance()}; it watches {setup.size()} of {setup.path}.",
             mode=str(setup.settings.mode),
             address=address,
             state_dir=str(self._state_dir),
@@ -275,7 +281,7 @@ class Daemon:
 
     def _say_status(self, *, remembers: bool) -> None:
         setup, board = self._assembly.setup, self._assembly.board
-        text = f"{_mode(setup)}; {_size(setup)}; open incidents: {len(board.incidents)}"
+        text = f"{setup.stance()}; {setup.size()}; open incidents: {len(board.incidents)}"
         self._notify.status(text if remembers else f"acts on nothing: the store cannot be read; {text}")
 
     def _say_store(self, is_writable: bool, why: str | None) -> None:
@@ -287,14 +293,3 @@ class Daemon:
     def _say_damage(self, damage: str) -> None:
         log.error("store_damaged", f"{damage}. All acting is paused until somebody says `heald resume`.")
         self._assembly.record_anew()
-
-
-def _mode(setup: Setup) -> str:
-    if setup.settings.mode is Mode.OBSERVE:
-        return "observes and does nothing"
-    return f"acts with {', '.join(sorted(setup.settings.allow)) or 'nothing'}"
-
-
-def _size(setup: Setup) -> str:
-    counted = (("check", setup.checks), ("rule", setup.rules), ("service", setup.services))
-    return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)

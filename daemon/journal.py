@@ -16,7 +16,7 @@ SOCKET = "/run/systemd/journal/socket"
 PRIORITY = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # syslog(3)
 _ALSO = ("timestamp", "level", "message", "exception")  # what the journal has under names of its own
 _LONGEST_NAME = 64  # characters; the journal drops fields with longer ones
-_SEND_SECONDS = 1.0  # a journal that does not read for so long gets the line by stderr
+_SEND_SECONDS = 1.0  # a journal that does not read for so long gets the line by stderr, and the next ones at once
 
 
 class JournalOutput(logging.Handler):
@@ -26,6 +26,7 @@ class JournalOutput(logging.Handler):
         super().__init__()
         self._address = address
         self._fallback = fallback
+        self._patience = _SEND_SECONDS
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one line; its formatter ends with `as_datagram`."""
@@ -36,10 +37,14 @@ class JournalOutput(logging.Handler):
         try:
             # A socket of its own each time: journald may be started anew, and lines are few.
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
-                out.settimeout(_SEND_SECONDS)
+                out.settimeout(self._patience)
                 out.sendto(datagram, self._address)
+        except (TimeoutError, BlockingIOError):
+            self._patience = 0.0
+            return False
         except OSError:  # no journal there, or the line is larger than a datagram may be
             return False
+        self._patience = _SEND_SECONDS
         return True
 
 

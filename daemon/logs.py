@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from daemon.journal import PRIORITY, SOCKET, JournalOutput, as_datagram
+from daemon.log_output import PatientOutput
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -103,7 +104,7 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     else:
         renderer = structlog.processors.JSONRenderer(default=_as_text)
         looks = [_Prefixed(renderer) if is_journal else renderer]
-    output: logging.Handler = logging.StreamHandler(stream)
+    output = _output(stream)
     output.setFormatter(_formatter(*looks))
     if is_journal and form is Form.JSON:
         output = JournalOutput(SOCKET, fallback=output)
@@ -117,6 +118,20 @@ def configure(stream: TextIO | None = None, *, form: Form | None = None) -> Form
     logging.getLogger(_OURS).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     return form
+
+
+def _output(stream: TextIO) -> logging.Handler:
+    try:
+        stream.flush()
+        return PatientOutput(stream.fileno(), say_lost=_say_lost)
+    except (OSError, ValueError):  # no file of the system's, as a test's may be none
+        return logging.StreamHandler(stream)
+
+
+def _say_lost(lines: int) -> None:
+    log.warning(
+        "log_lines_lost", f"{lines} lines of this log were lost: nobody read them, or there was no room.", lines=lines
+    )
 
 
 def _spare_rich() -> None:

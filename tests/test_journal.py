@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,17 @@ def test_a_stderr_that_is_not_the_journal_gets_json(tmp_path: Path, monkeypatch:
         log.info("said", "Here.")
         stream.seek(0)
         assert json.loads(stream.read())["event"] == "said"
+
+
+def test_a_journal_that_hangs_costs_a_second_once_and_the_lines_go_to_stderr(journal: Journal) -> None:
+    seconds, number = [], 0
+    while len(journal.written()) < 5:
+        began = time.monotonic()
+        log.info("hangs", f"line {number}")
+        seconds.append(time.monotonic() - began)
+        number += 1
+    assert len([each for each in seconds if each > 0.5]) == 1
+    sent = number - 5
+    assert [journal.entry()["MESSAGE"] for _ in range(sent)] == [f"line {each}" for each in range(sent)]
+    log.info("reads", "again")
+    assert journal.entry()["MESSAGE"] == "again"

@@ -4,7 +4,6 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def rule(name: str) -> Rule:
 
 
 def sources(
-    readings: Iterable[tuple[str, Reading]] = (),
+    readings: Iterable[tuple[str, Iterable[Reading]]] = (),
     incidents: Iterable[Incident] = (),
     rules: Iterable[Rule] = (),
     budgets: Iterable[tuple[str, Limit, int]] = (),
@@ -79,7 +78,7 @@ def full() -> Metrics:
     metrics.read_from(
         sources(
             readings=[
-                ("api_health", Reading(samples={"up": 1, "latency_seconds": 0.25, "state": "well", "fresh": True}))
+                ("api_health", [Reading(samples={"up": 1, "latency_seconds": 0.25, "state": "well", "fresh": True})])
             ],
             incidents=[incident(1, handed_over=HoldReason.EXHAUSTED), incident(2, state=IncidentState.RECOVERING)],
             rules=[rule("api-down"), rule("quiet")],
@@ -89,8 +88,13 @@ def full() -> Metrics:
     return metrics
 
 
+def text_of(metrics: Metrics, accept: str = "") -> str:
+    page = metrics.page(accept)
+    return page.host() + "".join(page.rows())
+
+
 def values(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    return parsed(metrics.snapshot().render()[0].decode())
+    return parsed(text_of(metrics))
 
 
 def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -106,49 +110,58 @@ def value(metrics: Metrics, name: str, labels: Mapping[str, str] | None = None) 
 
 
 def test_every_promised_name_is_shown() -> None:
-    text = full().snapshot().render()[0].decode()
+    text = text_of(full())
     for name in NAMES.split():
         assert f"# TYPE heald_{name} " in text, name
 
 
-def test_a_snapshot_stays_what_it_was_whatever_is_counted_before_it_is_rendered() -> None:
-    writes, readings = {"ok": 1}, [("api_health", Reading(samples={"up": 1}))]
+def test_checks_and_rules_that_go_while_a_page_is_made_do_not_break_it() -> None:
     metrics = full()
-    metrics.read_from(replace(sources(readings=readings), store_writes=lambda: writes))
-    expected = values(metrics)
-    snapshot = metrics.snapshot()
-    metrics.check("api_health").observe(RunResult.BLIND, 3.0)
-    metrics.check("other").skipped()
-    metrics.schedule_lag.observe(9.0)
-    metrics.held("api-down", HoldReason.BUDGET)
-    metrics.attempted("restart", AttemptState.LOST)
-    metrics.verified("restart", Verification.INEFFECTIVE)
-    metrics.reloaded(ok=False, at=1.0)
-    writes["ok"] = 7
-    readings.clear()
-    found = {key: it for key, it in parsed(snapshot.render()[0].decode()).items() if key[0].startswith("heald_")}
-    assert found == {key: it for key, it in expected.items() if key[0].startswith("heald_")}
+    rows = metrics.page().rows()
+    text = next(rows)
+    for name in ("api_health", "other"):
+        metrics.check(name).observe(RunResult.BLIND, 3.0)
+        metrics.forget(name)
+        text += next(rows)
+    metrics.forget_rule("api-down")
+    metrics.check("new").skipped()
+    metrics.read_from(sources())
+    found = parsed(text + "".join(rows))
+    assert {dict(labels)["check"] for _, labels in found if "check" in dict(labels)} == {"api_health"}
+
+
+def test_a_row_says_what_is_counted_when_it_is_taken_and_all_of_it_at_once() -> None:
+    metrics = full()
+    rows = metrics.page().rows()
+    text = "".join(next(rows) for _ in range(3))
+    assert text.endswith("# TYPE heald_check_blind gauge\n")
+    metrics.check("api_health").observe(RunResult.OK, 40.0)
+    found = parsed(text + "".join(rows))
+    labels = (("check", "api_health"),)
+    assert found["heald_check_runs_total", (*labels, ("result", "ok"))] == 1
+    assert found["heald_check_duration_seconds_bucket", (*labels, ("le", "+Inf"))] == 2
+    assert found["heald_check_duration_seconds_count", labels] == 2
+    assert found["heald_check_duration_seconds_sum", labels] == pytest.approx(40.02)
 
 
 def test_promtool_finds_nothing_to_say() -> None:
-    text, _ = full().snapshot().render()
+    text = text_of(full()).encode()
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_open_metrics_is_what_its_own_parser_reads() -> None:
-    text, content_type = full().snapshot().render(OPEN_METRICS)
-    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
-    families = {family.name: family for family in parse_open_metrics(text.decode())}
+    text = text_of(full(), OPEN_METRICS)
+    assert full().page(OPEN_METRICS).content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in parse_open_metrics(text)}
     assert families["heald_check_runs"].type == "counter"
     assert families["heald_build"].samples[0].labels == {"version": "1.2.3"}
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/html", "application/openmetrics-text; version=rubbish"])
 def test_anything_else_gets_prometheus_own_format(accept: str) -> None:
-    text, content_type = full().snapshot().render(accept)
-    assert content_type.startswith("text/plain; version=0.0.4")
-    assert b"# EOF" not in text
+    assert full().page(accept).content_type.startswith("text/plain; version=0.0.4")
+    assert "# EOF" not in text_of(full(), accept)
 
 
 def test_runs_are_counted_by_how_they_ended() -> None:
@@ -192,7 +205,7 @@ def test_the_same_check_keeps_its_numbers_and_a_forgotten_one_leaves_no_label() 
 def test_strings_and_missing_values_are_no_samples() -> None:
     metrics = full()
     nan = Reading(subject="/a", samples={"up": 1, "used_percent": float("nan"), "free_bytes": float("inf")})
-    metrics.read_from(sources(readings=[("disk", nan)]))
+    metrics.read_from(sources(readings=[("disk", [nan])]))
     assert [key for key in values(metrics) if key[0] == "heald_sample"] == []
     assert value(metrics, "check_up", {"check": "disk", "subject": "/a"}) == 1
     assert value(full(), "sample", {"check": "api_health", "subject": "", "sample": "fresh"}) == 1
@@ -202,15 +215,15 @@ def test_strings_and_missing_values_are_no_samples() -> None:
 def test_doubled_subjects_and_names_that_are_not_utf8_do_not_spoil_the_scrape() -> None:
     metrics = Metrics(version="0")
     twice = Reading(subject="/x\udcff", samples={"up": 1})
-    metrics.read_from(sources(readings=[("disk", twice), ("disk", twice)]))
-    text = metrics.snapshot().render()[0].decode()
+    metrics.read_from(sources(readings=[("disk", [twice, twice])]))
+    text = text_of(metrics)
     assert text.count("heald_check_up{") == 1
     assert value(metrics, "check_up", {"check": "disk", "subject": "/x?"}) == 1
 
 
 def test_label_values_with_quotes_and_line_breaks_are_escaped() -> None:
     metrics = Metrics(version="0")
-    metrics.read_from(sources(readings=[("disk", Reading(subject='a"b\\c\nd', samples={"up": 0}))]))
+    metrics.read_from(sources(readings=[("disk", [Reading(subject='a"b\\c\nd', samples={"up": 0})])]))
     assert value(metrics, "check_up", {"check": "disk", "subject": 'a"b\\c\nd'}) == 0
 
 
@@ -253,14 +266,7 @@ def test_writes_that_failed_are_counted_apart() -> None:
 def test_two_daemons_in_one_process_share_nothing() -> None:
     one, other = Metrics(version="1"), Metrics(version="2")
     one.check("web").observe(RunResult.OK, 0.1)
-    assert "web" not in other.snapshot().render()[0].decode()
-
-
-def test_a_snapshot_does_not_change_while_it_is_rendered() -> None:
-    metrics = full()
-    before = metrics.snapshot()
-    metrics.check("later").observe(RunResult.OK, 0.1)
-    assert b"later" not in before.render()[0]
+    assert "web" not in text_of(other)
 
 
 def test_observing_a_run_costs_microseconds() -> None:
@@ -277,7 +283,7 @@ def test_observing_a_run_costs_microseconds() -> None:
 def test_the_page_for_operators_names_what_is_shown_and_nothing_else() -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "metrics.md").read_text()
     named = set(re.findall(r"^\| `(heald_\w+)`", page, re.MULTILINE))
-    exposed = full().snapshot().render()[0].decode()
+    exposed = text_of(full())
     shown = set(re.findall(r"^# TYPE (heald_\w+) ", exposed, re.MULTILINE))
     assert named == shown
 
@@ -287,9 +293,7 @@ def test_the_page_for_operators_names_the_labels_that_are_shown() -> None:
     rows = re.findall(r"^\| `(heald_\w+)` \| \w+ \| ([^|]*) \|", page, re.MULTILINE)
     named = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     shown: dict[str, set[str]] = {}
-    for name, labels in re.findall(
-        r"^(heald_\w+?)(?:_bucket)?\{(.*)\} ", full().snapshot().render()[0].decode(), re.MULTILINE
-    ):
+    for name, labels in re.findall(r"^(heald_\w+?)(?:_bucket)?\{(.*)\} ", text_of(full()), re.MULTILINE):
         shown.setdefault(name, set()).update(set(re.findall(r'(\w+)="', labels)) - {"le"})
     assert {name: labels for name, labels in named.items() if labels} == {
         name: labels for name, labels in shown.items() if labels and name in named

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from daemon.config.breath import breathe
 from daemon.config.offsets import source_index
 from daemon.config.reading import at, whole
 from daemon.config.report import Report
@@ -81,6 +82,7 @@ class _Loader(yaml.CSafeLoader):
 
     def resolve(self, kind: object, value: object, implicit: object) -> str:
         """No tag."""
+        breathe()
         return ""
 
 
@@ -126,6 +128,7 @@ class _Walk:
             self.seen = set()
 
     def node(self, node: Any, key: Place | None, path: str, depth: int) -> Node:
+        breathe()
         mark = node.start_mark
         place = Place(mark.line + 1, mark.column + 1, self.file)
         if self.seen is not None:
@@ -148,6 +151,8 @@ class _Walk:
             ]
         )
         self.open.discard(id(node))
+        if self.seen is None:
+            node.value = ()  # nobody looks at it again, and all at once at the end it would take long to free
         return made
 
     def _scalar(self, node: Any, made: Node, path: str) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from daemon.config.breath import breathe
 from daemon.config.document import Node, join
 from daemon.config.link_services import Services, labels_of
 from daemon.config.linking import Linking
 from daemon.config.schema import CheckKeys
 from daemon.config.shapes import fields_of
 from daemon.config.times import times_fit
-from daemon.engine.condition import OtherCheck
+from daemon.engine.condition import Condition, OtherCheck
 from daemon.engine.functions import EXAMPLES
 from daemon.engine.syntax import KEYWORDS
 from daemon.model.check import Check, SampleSpec
@@ -32,7 +33,7 @@ class Checks:
     scopes: dict[str, OtherCheck] = field(default_factory=dict)  # as conditions see them, as far as that is known
     services: dict[str, str] = field(default_factory=dict)  # what every named check looks at, if a service
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named check, inherited ones too
-
+    shared: dict[tuple[str, str, int], Condition] = field(default_factory=dict)  # by text, type, id of the samples
     unclear: frozenset[str] = frozenset()  # those of which so much is wrong that no condition on them can be judged
 
 
@@ -41,6 +42,7 @@ def link_checks(linking: Linking, services: Services) -> Checks:
     nodes = linking.section("checks", "check", "{web: {tcp: {host: localhost, port: 80}}}")
     linked = Checks(named=nodes)
     for name, node in nodes.items():
+        breathe()
         _Check(linking, name, node, linked).link(services)
     linked.unclear = frozenset(nodes) - frozenset(linked.scopes)
     return linked

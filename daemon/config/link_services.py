@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.config.breath import breathe
 from daemon.config.document import Node, join
 from daemon.config.linking import Linking
 from daemon.config.plugin_types import Unlinked
@@ -31,6 +32,7 @@ def link_services(linking: Linking) -> Services:
     linked = Services(named=nodes)
     depends_on: dict[str, list[str]] = {}
     for name, node in nodes.items():
+        breathe()
         path = join("services", name)
         linking.check_name(node, path, name, "service")
         if "labels" in node.entries:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.config.breath import breathe
 from daemon.config.discover import discover_types
 from daemon.config.document import Document, Node
 from daemon.config.including import read_files
@@ -58,7 +59,12 @@ def load(
     Raises:
         ConfigError: every problem of the files, in their order.
     """
-    return load_with_text(path, node=node, types=types, text=text, secrets=secrets)[0]
+    try:
+        setup, documents = load_with_text(path, node=node, types=types, text=text, secrets=secrets)
+    except ConfigError as error:
+        raise error.with_traceback(None) from None  # else all that was read would live as long as the error
+    _let_go(documents)
+    return setup
 
 
 def load_with_text(
@@ -80,8 +86,21 @@ def load_with_text(
         node = node or socket.gethostname()
         linking = Linking(reader=Reader(report, beside), types=types, node=node, roots=roots)
         setup = _link(documents, linking, main)
-    report.finish()
+    try:
+        report.finish()
+    except ConfigError:
+        _let_go(documents)
+        raise
     return setup, tuple(documents)
+
+
+def _let_go(documents: Sequence[Document]) -> None:
+    """Free what was read part by part: all at once that takes long, and nobody else gets the interpreter meanwhile."""
+    for document in documents:
+        for section in document.root.entries.values():
+            while section.entries:
+                section.entries.popitem()
+                breathe()
 
 
 @contextmanager
@@ -105,7 +124,7 @@ def _link(documents: Sequence[Document], linking: Linking, secrets: Secrets) -> 
     link_connections(linking)
     services = link_services(linking)
     checks = link_checks(linking, services)
-    rules = link_rules(linking, checks, services)
+    rules = link_rules(linking, checks, services, settings)
     return Setup(
         path=documents[0].path,
         included=tuple(document.path for document in documents[1:]),

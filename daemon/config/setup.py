@@ -10,7 +10,7 @@ from daemon.model.masks import Masks
 from daemon.model.order import Window
 from daemon.model.rule import DEFAULT_LIMIT, Limit, Rule
 from daemon.model.service import Service
-from daemon.model.settings import Settings
+from daemon.model.settings import Mode, Settings
 from daemon.protocols import CheckType, ConnectionType, ManagerType, RemediationType, ServiceManager
 
 
@@ -43,10 +43,26 @@ class Setup:
     secret_variables: frozenset[str] = frozenset()  # of the environment, named by `${env:NAME}` in secret options
     masks: Masks = field(default_factory=Masks)  # the values of all secrets of the file
 
-    def limit_of(self, resource: str) -> tuple[Limit, ...]:
-        """The limits of a resource: those of the service that its manager runs, else the default."""
+    def limits(self) -> dict[str, tuple[Limit, ...]]:
+        """By resource, the limits of the service that its manager runs, where it names any; of several the first."""
+        found: dict[str, tuple[Limit, ...]] = {}
         for name, manager in self.managers.items():
             limit = self.services[name].limit
-            if manager.resource == resource and limit is not None:
-                return limit
-        return DEFAULT_LIMIT
+            if limit is not None:
+                found.setdefault(manager.resource, limit)
+        return found
+
+    def limit_of(self, resource: str) -> tuple[Limit, ...]:
+        """The limits of a resource, be it the default."""
+        return self.limits().get(resource, DEFAULT_LIMIT)
+
+    def stance(self) -> str:
+        """In words, what heald may do under it."""
+        if self.settings.mode is Mode.OBSERVE:
+            return "observes and does nothing"
+        return f"acts with {', '.join(sorted(self.settings.allow)) or 'nothing'}"
+
+    def size(self) -> str:
+        """In words, how much is watched."""
+        counted = (("check", self.checks), ("rule", self.rules), ("service", self.services))
+        return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in counted)

@@ -100,6 +100,13 @@ class Observations:
             observed.series = {name: series for name, series in observed.series.items() if name in needs.keep}
             observed.since = {name: since for name, since in observed.since.items() if name in needs.unchanged}
 
+    def declare_all(self, needed: Mapping[str, Needs]) -> None:
+        """The same for many checks, most of which need what they needed before."""
+        for name, needs in needed.items():
+            seen = self._seen.get(name)
+            if seen is None or seen.needs != needs:
+                self.declare(name, *needs)
+
     def kept(self) -> dict[str, float]:
         """By check, for how many seconds at most its samples are kept; 0 where only the newest reading is."""
         return {name: max(seen.needs.keep.values(), default=0.0) for name, seen in self._seen.items()}

@@ -1,18 +1,15 @@
-"""heald's own metrics: `heald_*`, kept as plain numbers and turned into Prometheus families when somebody scrapes.
+"""heald's own metrics: `heald_*`, kept as plain numbers and turned into a page for Prometheus when somebody scrapes.
 
 Whoever counts holds a bound object and adds to it (law 12: a run costs well under a microsecond here); what lives in
 memory anyway, incidents and readings, is not kept twice but read from `Sources` at the scrape. Nothing is global.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from copy import copy
+from collections.abc import Iterator
 from functools import cache
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import InfoMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client import PlatformCollector, ProcessCollector
+from prometheus_client.core import InfoMetricFamily
 
 from daemon.metrics.families import counted, gauge, histogram, of_checks, of_state
 from daemon.metrics.numbers import (
@@ -24,6 +21,7 @@ from daemon.metrics.numbers import (
     RunResult,
     Sources,
 )
+from daemon.metrics.page import Family, Page
 from daemon.model.incident import HoldReason
 from daemon.model.remediation import AttemptState, Verification
 
@@ -34,26 +32,23 @@ __all__ = [
     "CheckMetrics",
     "Distribution",
     "Metrics",
+    "Page",
     "RunResult",
-    "Snapshot",
     "Sources",
 ]
 
 
 @cache
-def _of_the_host() -> tuple[Collector, ...]:
+def _of_the_host() -> tuple[ProcessCollector, PlatformCollector]:
     """What the process and the interpreter say of themselves: nothing of it is of one daemon."""
     return (ProcessCollector(registry=None), PlatformCollector(registry=None))
 
 
-class Metrics(Collector):
-    """Every metric of one daemon, on a registry of its own."""
+class Metrics:
+    """Every metric of one daemon."""
 
     def __init__(self, *, version: str) -> None:
-        self.registry = CollectorRegistry()
         self._host = _of_the_host()
-        for collector in self._host:
-            self.registry.register(collector)
         self.schedule_lag = Distribution(LAG_BOUNDS)  # seconds between a run's due time and its start
         self.time_to_detect = Distribution(INCIDENT_BOUNDS)  # seconds from the first breached run to firing
         self.time_to_heal = Distribution(INCIDENT_BOUNDS)  # seconds from firing to resolved
@@ -64,7 +59,6 @@ class Metrics(Collector):
         self._verified: Counter[tuple[str, str]] = Counter()
         self._reload: tuple[bool, float] | None = None  # did the last one succeed; when did one succeed last (epoch)
         self._sources: Sources | None = None
-        self.registry.register(self)
 
     def read_from(self, sources: Sources) -> None:
         """Say where the gauges are read; before that only what was counted is shown."""
@@ -100,22 +94,15 @@ class Metrics(Collector):
         before = self._reload[1] if self._reload else 0.0
         self._reload = (ok, at if ok else before)
 
-    def snapshot(self) -> "Snapshot":
-        """All numbers as they are now; to be called on the loop, and rendered anywhere.
+    def page(self, accept: str = "") -> Page:
+        """What is shown now, in OpenMetrics if the Accept header asks for it, else in Prometheus' own format.
 
-        What is made of them, 130 000 samples for 5 000 checks, would keep the loop for a second.
+        Its rows are to be taken on the loop, in turns: what is counted between two of them is no matter.
         """
-        copied = copy(self)
-        copied._checks = {name: check.copy() for name, check in self._checks.items()}
-        copied._holds, copied._attempts = self._holds.copy(), self._attempts.copy()
-        copied._verified = self._verified.copy()
-        copied.schedule_lag, copied.time_to_detect = self.schedule_lag.copy(), self.time_to_detect.copy()
-        copied.time_to_heal = self.time_to_heal.copy()
-        copied._sources = self._sources.copy() if self._sources is not None else None
-        return Snapshot((*self._host, copied))
+        return Page(self.families(), self._host, accept)
 
-    def collect(self) -> Iterator[Metric]:
-        """Every family, for the registry."""
+    def families(self) -> Iterator[Family]:
+        """Every family of heald's own."""
         yield from of_checks(self._checks)
         yield histogram("schedule_lag_seconds", "How late runs started, in seconds.", self.schedule_lag)
         yield histogram("time_to_detect_seconds", "Seconds from first breach to firing.", self.time_to_detect)
@@ -132,26 +119,7 @@ class Metrics(Collector):
             yield gauge("config_last_reload_successful", text, ok)
             text = "When a configuration was last put to use, in seconds since the epoch."
             yield gauge("config_last_reload_success_timestamp_seconds", text, at)
-        yield InfoMetricFamily("heald_build", "The running version of heald.", {"version": self._version})
+        info = InfoMetricFamily("heald_build", "The running version of heald.", {"version": self._version})
+        yield Family(metric=info)
         if self._sources is not None:
             yield from of_state(self._sources)
-
-
-class Snapshot:
-    """The numbers of one moment: a collector that can be rendered off the loop."""
-
-    def __init__(self, collectors: Iterable[Collector]) -> None:
-        self._collectors = collectors
-
-    def collect(self) -> Iterator[Metric]:
-        """The families."""
-        for collector in self._collectors:
-            yield from collector.collect()
-
-    def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The text and its content type: OpenMetrics if the Accept header asks for it, else Prometheus' own."""
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # an Accept header with a version that is none
-            encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-        return encode(self), content_type

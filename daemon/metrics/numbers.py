@@ -1,12 +1,10 @@
-"""What is counted: plain numbers, added to on the loop, and copied there for who makes text of them elsewhere."""
+"""What is counted: plain numbers, added to and read on the loop."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from typing import Any
 
 from daemon.model.check import Reading
 from daemon.model.incident import Incident
@@ -45,12 +43,6 @@ class Distribution:
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
-    def copy(self) -> "Distribution":
-        """The same numbers, which stay as they are."""
-        copied = Distribution(self.bounds)
-        copied.counts, copied.total = self.counts[:], self.total
-        return copied
-
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative counts by upper bound, as the exposition wants them."""
         rows: list[tuple[str, float]] = []
@@ -77,12 +69,6 @@ class CheckMetrics:
         self.durations.observe(seconds)
         self.is_blind = result is not RunResult.OK
 
-    def copy(self) -> "CheckMetrics":
-        """The same numbers, which stay as they are."""
-        copied = CheckMetrics()
-        copied.runs, copied.durations, copied.is_blind = self.runs.copy(), self.durations.copy(), self.is_blind
-        return copied
-
     def skipped(self) -> None:
         """Count a run that was due and did not begin."""
         self.runs[RunResult.SKIPPED] += 1
@@ -92,7 +78,7 @@ class CheckMetrics:
 class Sources:
     """What lives in memory already. Each is called on the loop at every scrape: quick, and without side effects."""
 
-    readings: Callable[[], Iterable[tuple[str, Reading]]]  # check and reading, of each check's newest run; blind: none
+    readings: Callable[[], Iterable[tuple[str, Iterable[Reading]]]]  # of each check's newest run, if it was not blind
     incidents: Callable[[], Iterable[Incident]]  # the open ones
     rules: Callable[[], Iterable[Rule]]
     budgets: Callable[[], Iterable[tuple[str, Limit, int]]]  # resource ("all": the budget), limit, attempts left
@@ -100,18 +86,3 @@ class Sources:
     is_paused: Callable[[], bool]
     is_store_writable: Callable[[], bool]
     store_writes: Callable[[], Mapping[str, int]]  # transactions by result: ok, error
-
-    def copy(self) -> "Sources":
-        """What they say now, whenever they are asked."""
-        said: dict[str, Any] = {it.name: getattr(self, it.name)() for it in fields(self)}
-        return Sources(**{name: partial(_same, _copied(it)) for name, it in said.items()})
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
-
-
-def _same(value: Any) -> Any:
-    return value

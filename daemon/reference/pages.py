@@ -201,7 +201,7 @@ def families() -> list[Metric]:
             store_writes=dict,
         )
     )
-    return list(shown.collect())
+    return [family.metric for family in shown.families()]
 
 
 _SUFFIX = {"counter": "_total", "info": "_info"}

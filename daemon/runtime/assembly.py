@@ -75,6 +75,7 @@ class Assembly:
             concurrency=setup.settings.concurrency,
             coalesce=coalesce,
             spread=spread,
+            gives_way=self.executor.is_deciding,
             on_lag=metrics.schedule_lag.observe,
             on_skip=lambda check, why: metrics.check(check.name).skipped(),
         )
@@ -84,16 +85,16 @@ class Assembly:
     def _wire_judges(self) -> None:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
-        health, holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
-        situation = self._wire_people(health, flaps)
-        holds.is_quiet = situation.is_quiet
-        self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=holds, clock=clock)
-        self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
+        health, self.holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
+        self.situation = situation = self._wire_people(health, flaps)
+        self.holds.is_quiet = situation.is_quiet
+        self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
+        self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
         self.healing = Healing(
             bindings,
             board=board,
             health=health,
-            holds=holds,
+            holds=self.holds,
             situation=situation,
             approvals=self.approvals,
             orders=self.orders,
@@ -199,23 +200,23 @@ class Assembly:
             self._unread = str(error)
             return False
 
-    def prepare(self, setup: Setup) -> Bindings:
-        """What `replace` needs: most of its work, which may be done beside the loop."""
-        return Bindings(setup, self._node)
+    def prepare(self, setup: Setup) -> tuple[Bindings, list[object]]:
+        """For `replace`: most of its work, which may be done beside the loop; and the parts of what it will end."""
+        return self._bindings.followed_by(setup), self._bindings.parts()
 
-    def replace(self, setup: Setup, bindings: Bindings | None = None) -> None:
+    def replace(self, following: Setup | Bindings) -> None:
         """Swap the configuration, prepared or not; what is under way ends under the old one."""
-        bindings = bindings or self.prepare(setup)
+        bindings = following if isinstance(following, Bindings) else self._bindings.followed_by(following)
         for rule in self._bindings.rules.keys() - bindings.rules.keys():
             self.metrics.forget_rule(rule)
-        self.setup, self._bindings = setup, bindings
-        self.connections.replace(setup.connections)
+        self.setup, self._bindings = bindings.setup, bindings
+        self.connections.replace(self.setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)
         for part in (self.orders, self.storm, self.approvals, self.worse, self.pipeline, self.executor, self.janitor):
             part.replace(bindings)
-        self.runs.replace(setup)
-        self.scheduler.concurrency = setup.settings.concurrency
-        self.scheduler.replace(setup.checks)
+        self.runs.replace(self.setup)
+        self.scheduler.concurrency = self.setup.settings.concurrency
+        self.scheduler.replace(self.setup.checks)
         self.runs.flush()
 
     def _tick(self) -> None:
@@ -271,16 +272,16 @@ class Assembly:
             store_writes=lambda: self.store.writes,
         )
 
-    def _readings(self) -> list[tuple[str, Reading]]:
-        return [(name, it) for name, run in self.runs.newest.items() if run.error is None for it in run.readings]
+    def _readings(self) -> list[tuple[str, tuple[Reading, ...]]]:
+        return [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None]
 
     @property
     def proof(self) -> Proof:
         """What heald can say of why it acts or does not, by the configuration in use."""
         bindings, newest = self._bindings, self.runs.newest
         standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
-        asking = Outlooks(bindings, executor=self.executor, claims=self.healing.claims)
-        return Proof(bindings, standings, self.board, asking, self.store, self._clock)
+        outlooks = Outlooks(bindings, self.board, healing=self.healing, executor=self.executor)
+        return Proof(bindings, standings, self.board, outlooks, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

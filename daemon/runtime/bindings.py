@@ -1,9 +1,10 @@
 """A linked configuration as the pipeline needs it: by check, every rule that judges it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from daemon.config.breath import breathe
 from daemon.config.setup import Setup
 from daemon.engine.condition import Condition, View
 from daemon.engine.facts import FITS, Fit
@@ -72,18 +73,23 @@ class Bindings:
     def __init__(self, setup: Setup, node: str) -> None:
         self.setup = setup
         self._node = node
+        self._limits = setup.limits()
         self.by_check: dict[str, list[Binding]] = {name: [] for name in setup.checks}
         self.rules = {rule.name: rule for rule in setup.rules}
         for rule in setup.rules:
+            breathe()
             for name in rule.checks:
                 self.by_check[name].append(self._bind(rule, setup.checks[name]))
         self.pairs = frozenset((rule.name, check) for rule in setup.rules for check in rule.checks)
-        self.needs = self._needs(())  # by check, what its conditions look back on
+        looks_back = {name: Needs(check.every, {}, frozenset()) for name, check in setup.checks.items()}
+        looks_back |= self._needs(setup.rules, looks_back)
+        self.needs: Mapping[str, Needs] = looks_back  # by check, what its conditions look back on
         self.roots = frozenset(name for needed in setup.upstream.values() for name in needed)
-        self.checks_of: dict[str, tuple[str, ...]] = {
-            service: tuple(check.name for check in setup.checks.values() if check.service == service)
-            for service in setup.services
-        }
+        checks_of: dict[str, list[str]] = {service: [] for service in setup.services}
+        for check in setup.checks.values():
+            if check.service in checks_of:
+                checks_of[check.service].append(check.name)
+        self.checks_of = {service: tuple(names) for service, names in checks_of.items()}
 
     def _bind(self, rule: Rule, check: Check) -> Binding:
         when, clear_when = compiled(rule, check.name)
@@ -104,23 +110,32 @@ class Bindings:
 
         `copies` are the rules of attempts under way, as they were at the claim: their conditions look back too.
         """
-        for name, needed in (self._needs(copies) if (copies := list(copies)) else self.needs).items():
-            observations.declare(name, *needed)
+        observations.declare_all({**self.needs, **self._needs(copies, self.needs)})
 
-    def _needs(self, copies: Iterable[Rule]) -> Mapping[str, Needs]:
+    def _needs(self, rules: Iterable[Rule], known: Mapping[str, Needs]) -> dict[str, Needs]:
+        """What these rules add to what is known, by the checks that they look at."""
         keep: dict[str, dict[str, float]] = {}
         unchanged: dict[str, set[str]] = {}
-        pairs = ((rule, check) for rule in (*self.rules.values(), *copies) for check in rule.checks)
+        pairs = ((rule, check) for rule in rules for check in rule.checks)
         for condition in (it for rule, check in pairs for it in conditions_of(rule, check)):
+            breathe()
             for (check, sample), seconds in condition.windows.items():
-                lengths = keep.setdefault(check, {})
+                lengths = keep.setdefault(check, dict(known[check].keep) if check in known else {})
                 lengths[sample] = max(seconds, lengths.get(sample, 0.0))
             for check, sample in condition.unchanged:
                 unchanged.setdefault(check, set()).add(sample)
         return {
-            name: Needs(it.every, keep.get(name, {}), frozenset(unchanged.get(name, ())))
-            for name, it in self.setup.checks.items()
+            name: needs._replace(
+                keep=keep.get(name, needs.keep), unchanged=needs.unchanged.union(unchanged.get(name, ()))
+            )
+            for name, needs in known.items()
+            if name in keep or name in unchanged
         }
+
+    def parts(self) -> list[object]:
+        """Most of what it consists of: who holds this can free it bit by bit once nobody else needs it any more."""
+        bound = [binding for bindings in self.by_check.values() for binding in bindings]
+        return [*self.needs.values(), *self.setup.checks.values(), *self.setup.rules, *bound]
 
     def target(self, check: Check, subject: str) -> Target:
         """What an incident of this check and subject is about."""
@@ -144,7 +159,7 @@ class Bindings:
 
     def limit_of(self, resource: str) -> tuple[Limit, ...]:
         """The limits of a resource: those of the service that its manager runs, else the default."""
-        return self.setup.limit_of(resource)
+        return self._limits.get(resource, DEFAULT_LIMIT)
 
     @cached_property
     def longest_window(self) -> float:
@@ -168,6 +183,15 @@ class Bindings:
             for step in binding.rule.steps
         ]
         return max(steps, default=10.0)
+
+    def followed_by(self, setup: Setup) -> "Bindings":
+        """Those of the next configuration. A check that is still the same is so as an object: nobody has to compare."""
+        checks = dict(setup.checks)
+        for name, check in checks.items():
+            breathe()
+            if (before := self.setup.checks.get(name)) == check:
+                checks[name] = before
+        return Bindings(replace(setup, checks=checks), self._node)
 
     def pressing(self, check: str) -> list[Binding]:
         """The rules on a check that are severe enough to make its service sick: P0 and P1."""

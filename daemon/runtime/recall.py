@@ -7,6 +7,7 @@ from daemon.engine.counting import steady_of, used
 from daemon.engine.observations import Observations
 from daemon.model.check import Reading, Run
 from daemon.model.moment import Stamp
+from daemon.model.remediation import Attempt
 from daemon.model.rule import Limit
 from daemon.model.track import HistoryRow, Remembered
 from daemon.runtime.bindings import Bindings
@@ -54,9 +55,10 @@ def left_of_limits(bindings: Bindings, board: Board, now: Stamp) -> list[tuple[s
     setup = bindings.setup
     real = [attempt for attempt in board.attempts.values() if not attempt.would and not attempt.void]
     rows = [("all", limit, max(0, limit.count - used(real, limit, now))) for limit in setup.settings.budget]
-    resources = {manager.resource for manager in setup.managers.values()} | {it.resource for it in real}
-    for resource in sorted(resources):
-        mine = [attempt for attempt in real if attempt.resource == resource]
+    by_resource: dict[str, list[Attempt]] = {manager.resource: [] for manager in setup.managers.values()}
+    for attempt in real:
+        by_resource.setdefault(attempt.resource, []).append(attempt)
+    for resource, mine in sorted(by_resource.items()):
         limits = bindings.limit_of(resource)
         rows += [(resource, limit, max(0, limit.count - used(mine, limit, now))) for limit in limits]
     return rows

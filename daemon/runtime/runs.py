@@ -58,10 +58,16 @@ class Runs:
         for name in self._setup.checks.keys() - setup.checks.keys():
             self._metrics.forget(name)
             self.newest.pop(name, None)
+        is_same = setup.secret_variables == self._setup.secret_variables
+        for name in [name for name in self._toolboxes if not (is_same and self._is_in_both(name, setup))]:
+            del self._toolboxes[name]
+            self._counts.pop(name, None)
         self._setup = setup
         self._masks = setup.masks if setup.masks else None
-        self._toolboxes.clear()
-        self._counts.clear()
+
+    def _is_in_both(self, name: str, setup: Setup) -> bool:
+        check = setup.checks.get(name)
+        return check is not None and check is self._setup.checks.get(name)
 
     async def start(self, check: Check) -> None:
         """One due run, from its look to its record."""

@@ -62,3 +62,32 @@ def test_a_subject_of_a_check_that_discovers_none_any_more_is_withdrawn(tmp_path
         assert shop.assembly.board.tracks == {}
 
     in_a_shop(tmp_path, story)
+
+
+def test_a_check_that_was_not_edited_stays_the_same_object(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        before = shop.assembly.setup.checks
+        more = RULES.replace("rules:\n", "  extra: {tcp: {host: h, port: 2}, every: 10s}\nrules:\n")
+        shop.assembly.replace(shop.read(more))
+        assert shop.assembly.setup.checks["shop"] is before["shop"]
+        shop.assembly.replace(shop.read(more.replace("port: 1", "port: 3")))
+        assert shop.assembly.setup.checks["shop"] is not before["shop"]
+        await shop.live(15)  # and it is looked at as what it is now
+        assert shop.assembly.runs.newest["shop"].error is None
+
+    in_a_shop(tmp_path, story)
+
+
+def test_an_edited_timeout_is_what_the_next_run_is_told(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.live(15)
+        runs = shop.assembly.runs
+        before = runs._toolboxes["shop"]
+        shop.assembly.replace(shop.read(RULES))
+        await shop.live(15)
+        assert runs._toolboxes["shop"] is before
+        shop.assembly.replace(shop.read(RULES.replace("every: 10s", "every: 10s, timeout: 3s")))
+        await shop.live(15)
+        assert runs._toolboxes["shop"].timeout == 3.0
+
+    in_a_shop(tmp_path, story)

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from daemon.model.check import Check
-from daemon.runtime.scheduler import Scheduler
-from daemon.runtime.timetable import aligned, next_due, phase
+from daemon.runtime.scheduler import AT_ONCE, Scheduler
+from daemon.runtime.timetable import aligned, next_due, phase, why_waiting
 from daemon.testing.virtual import pass_time, run_virtual
 
 
@@ -168,6 +169,75 @@ def test_a_run_that_gets_no_place_before_its_next_is_due_is_skipped_and_says_why
     assert world.times("a") == [25]
     sentence = "its last run has not begun: 1 are in flight, the most that may be"
     assert world.skips == [(10, "a", sentence), (20, "a", sentence)]
+
+
+def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between():
+    async def story(world):
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(len(world.began))
+            if len(world.began) < 10:
+                world.loop.call_soon(look)
+
+        world.loop.call_soon(look)
+        await world.until(1)
+        assert max(after - before for before, after in pairwise(seen)) == AT_ONCE
+
+    world = in_world(story, *(check(f"c{n}") for n in range(10)))
+    assert world.began == [(0, f"c{n}") for n in range(10)]
+    assert world.skips == []
+
+
+def test_they_begin_one_by_one_while_something_is_on_its_way_to_a_claim():
+    async def story(world):
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(len(world.began))
+            if len(world.began) < 10:
+                world.loop.call_soon(look)
+
+        world.loop.call_soon(look)
+        await world.until(1)
+        assert max(after - before for before, after in pairwise(seen)) == 1
+
+    world = in_world(story, *(check(f"c{n}") for n in range(10)), gives_way=lambda: True)
+    assert world.began == [(0, f"c{n}") for n in range(10)]
+
+
+def test_runs_that_end_while_others_wait_for_their_step_begin_no_more_of_them():
+    async def story(world):
+        steps: list[int] = []
+
+        def look() -> None:
+            steps.append(world.scheduler.in_flight)
+            if len(world.began) < 40:
+                world.loop.call_soon(look)
+
+        world.takes = {"c0": 0.5, "c1": 0.5}
+        world.loop.call_soon(look)
+        await world.until(2)
+        assert max(steps) <= 2 * AT_ONCE + 2
+
+    world = in_world(story, *(check(f"c{n}") for n in range(40)))
+    assert len(world.began) == 40
+
+
+def test_nothing_that_waits_for_its_step_begins_once_the_scheduler_rests():
+    async def story(world):
+        await asyncio.sleep(0)  # the standing task
+        await asyncio.sleep(0)  # its first turn
+        await world.scheduler.drain(1.0)
+        await world.until(5)
+
+    world = in_world(story, *(check(f"c{n}") for n in range(3 * AT_ONCE)))
+    assert len(world.began) <= AT_ONCE
+
+
+@pytest.mark.parametrize(("in_flight", "why"), [(7, "more is due than this host can do"), (8, "8 are in flight")])
+def test_why_a_run_waits_is_said(in_flight, why):
+    assert why in why_waiting(in_flight, 8)
 
 
 # ---- coalescing --------------------------------------------------------------------------------------------------
@@ -349,6 +419,44 @@ def test_a_reload_keeps_phases_of_what_is_unchanged_drops_the_removed_and_spread
     assert kept == pytest.approx([kept[0] + 10 * n for n in range(4)])
     assert len(world.times("gone")) == (2 if phase("gone") < 0.4 else 1)
     assert new[0] == pytest.approx(14 + 10 * phase("new"), abs=1e-5)
+
+
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_a_check_that_a_reload_gives_back_as_it_was_is_where_it_was(is_copied: bool):
+    one, other, long = check("one", 10), check("other", 7), check("long", 60)
+
+    def again(it: Check) -> Check:
+        return replace(it) if is_copied else it
+
+    async def story(world):
+        world.takes = {"one": 3.0}
+        await world.until(11)  # one is in flight
+        world.replace(again(other), again(one), check("new", 20), again(long))
+        await world.until(15)
+        world.replace(again(one), again(long))
+        await world.until(16)
+        world.replace(again(one), again(other), again(long))
+        await world.until(62)
+
+    world = in_world(story, one, other, long)
+    assert world.times("one") == [0, 10, 20, 30, 40, 50, 60]
+    assert world.times("other") == [0, 7, 14, 16, 23, 30, 37, 44, 51, 58]  # as new after it was gone
+    assert world.times("long") == [0, 60]
+    assert world.times("new") == [11]
+
+
+def test_a_check_that_comes_back_while_its_last_run_ends_runs_once_at_a_time():
+    async def story(world):
+        world.takes = {"a": 4.0}
+        await world.until(11)
+        world.replace(check("b"))
+        await world.until(12)
+        world.replace(check("b"), check("a"))
+        await world.until(45)
+
+    world = in_world(story, check("a"), check("b"))
+    assert world.times("a") == [0, 10, 22, 32, 42]
+    assert world.times("b") == [0, 10, 20, 30, 40]
 
 
 def test_a_reload_with_another_interval_counts_from_the_last_run():

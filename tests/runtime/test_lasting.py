@@ -1,0 +1,58 @@
+"""What lasts is kept from the collector; what came of an error is not."""
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from daemon.config.load import load
+from daemon.config.problems import ConfigError
+from daemon.runtime.lasting import Settling, lasting
+
+
+def test_what_lasts_is_not_looked_through_any_more() -> None:
+    try:
+        before = gc.get_freeze_count()
+        with lasting():
+            assert not gc.isenabled()
+            made: list[list[int]] = [[] for _ in range(1000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() - before >= len(made)
+    finally:
+        gc.unfreeze()
+
+
+def test_after_an_error_the_collector_looks_at_everything() -> None:
+    before = gc.get_freeze_count()
+    with pytest.raises(ValueError, match="bad"), lasting():
+        raise ValueError("bad")
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before
+
+
+@pytest.mark.parametrize("text", ["rules: {r: {check: none, when: up == 0}}", "version: 1\nchecks: [", ""])
+def test_what_was_read_of_a_bad_file_does_not_live_as_long_as_its_errors(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+    frames, traceback = [], raised.value.__traceback__
+    while traceback is not None:
+        frames.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    assert [frame.f_code.co_name for frame in frames][1:] == ["load"]
+    assert not {"documents", "setup"} & frames[-1].f_locals.keys()
+    assert raised.value.__cause__ is None
+
+
+def test_what_outlives_a_full_collection_is_looked_through_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, frozen = [100.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(now[0]))
+    settling = Settling()
+    for second in range(1, 1000):
+        now[0] = 100.0 + second
+        for generation in (0, 1, 2):
+            settling("start", {"generation": generation})
+            settling("stop", {"generation": generation})
+    assert frozen == [130.0, 190.0, 370.0, 910.0]

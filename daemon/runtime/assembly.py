@@ -9,7 +9,6 @@ from daemon.engine.observations import Observations
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.metrics import Metrics, Sources
-from daemon.model.check import Reading
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
 from daemon.protocols import Clock
@@ -262,7 +261,7 @@ class Assembly:
     def sources(self) -> Sources:
         """Where the metrics read their gauges."""
         return Sources(
-            readings=self._readings,
+            readings=lambda: [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None],
             incidents=lambda: list(self.board.incidents.values()),
             rules=lambda: self.setup.rules,
             budgets=self.budgets,
@@ -271,9 +270,6 @@ class Assembly:
             is_store_writable=lambda: self._store_why() is None,
             store_writes=lambda: self.store.writes,
         )
-
-    def _readings(self) -> list[tuple[str, tuple[Reading, ...]]]:
-        return [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None]
 
     @property
     def proof(self) -> Proof:

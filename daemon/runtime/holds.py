@@ -1,12 +1,12 @@
 """Holds in force and incidents handed over to people."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
 from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
+from daemon.model.quick import replace
 from daemon.model.track import HoldRecord
 from daemon.protocols import Clock
 from daemon.runtime.answers import lasting

@@ -6,13 +6,13 @@ What of it says that something is sick stands in `harm.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from daemon.engine.counting import since_end
 from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.moment import Stamp, age
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings

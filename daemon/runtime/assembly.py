@@ -31,6 +31,7 @@ from daemon.runtime.pipeline import Pipeline
 from daemon.runtime.proof import Proof
 from daemon.runtime.recall import left_of_limits, put_back, recall
 from daemon.runtime.runs import Runs
+from daemon.runtime.said_once import CutOff
 from daemon.runtime.scheduler import Scheduler
 from daemon.runtime.situation import Situation
 from daemon.runtime.standing import Standings
@@ -86,7 +87,8 @@ class Assembly:
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
         health, self.holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
         self.situation = situation = self._wire_people(health, flaps)
-        self.holds.is_quiet = situation.is_quiet
+        self.cut_off = CutOff(health, board=board, clock=clock)
+        self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
         self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
         self.healing = Healing(
@@ -166,7 +168,7 @@ class Assembly:
             circumstances=self.circumstances,
             store=store,
             clock=clock,
-            flush=self._tick,
+            flush=self.tick,
         )
 
     # ---- start, reload, stop ------------------------------------------------------------------------------------
@@ -218,9 +220,9 @@ class Assembly:
         self.scheduler.replace(self.setup.checks)
         self.runs.flush()
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         """What time alone brings."""
-        for part in (self.orders, self.approvals, self.storm):
+        for part in (self.orders, self.approvals, self.storm, self.cut_off):
             part.tick()
         self.runs.flush()
 

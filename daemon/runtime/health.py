@@ -97,12 +97,15 @@ class Health:
         would = f"{staying} of {len(healthy)} members of {service.name} would stay healthy{meanwhile}"
         return f"{would}, and min_healthy is {least}"
 
-    def self_test(self) -> str | None:
-        """What says that heald's own network is broken: a check of `self_test` that is down, blind or not run yet."""
+    def self_test(self, *, known: bool = False) -> str | None:
+        """What says that heald's own network is broken: a check of `self_test` that is down, blind or not run yet.
+
+        `known` leaves out what has not run yet.
+        """
         for check in self._bindings.setup.settings.self_test:
             if (why := self._blind.get(check)) is not None:
                 return f"{check} could not look: {why}"
-            if self._down.get(check, True):
+            if self._down.get(check, not known):
                 return f"{check} has up 0" if check in self._down else f"{check} has not run yet"
         return None
 

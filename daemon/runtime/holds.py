@@ -29,6 +29,7 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
+        self.on_cut_off: Callable[[], None] = lambda: None  # when the self test holds something
         self._held_at: dict[LadderKey, float] = {}
         self._recorded: dict[LadderKey, HoldReason] = {}
         self._words: dict[LadderKey, Hold] = {}  # the newest: the same reason may last longer than was recorded
@@ -63,6 +64,8 @@ class Holds:
         for incident in self._firing(key):
             if incident.hold is not hold.reason and not is_said:
                 self._board.put_incident(self._said(incident, hold))
+        if hold.reason is HoldReason.SELF_TEST:
+            self.on_cut_off()
         if hold.reason in (HoldReason.UPSTREAM, HoldReason.MAINTENANCE):
             self._mute(key)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:

@@ -1,18 +1,14 @@
 """Many sick at once is not many faults: something under them all is, or heald itself is cut off."""
 
-from dataclasses import replace
-
 from daemon.logs import log
-from daemon.model.incident import OWN, Hold, HoldReason, Incident, IncidentState
-from daemon.model.rule import Severity
+from daemon.model.incident import Hold, HoldReason
 from daemon.model.units import format_duration
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.health import Health
+from daemon.runtime.said_once import SaidOnce
 
-RULE = f"{OWN}storm"
-"""The rule that the one incident of a storm is of; no rule of a file can have this name."""
 LEAST_SICK = 5  # services (docs/judgement.md, guards)
 _LOOK_AGAIN = 0.2  # seconds for which the count holds: one coalesced start of runs
 
@@ -22,7 +18,8 @@ class Storm:
 
     def __init__(self, bindings: Bindings, *, board: Board, health: Health, clock: Clock) -> None:
         self._bindings = bindings
-        self._board = board
+        sentence = "nothing is acted on until it is over, and then on one service at a time, the lowest first"
+        self._said = SaidOnce(HoldReason.STORM, sentence, board=board, clock=clock)
         self._health = health
         self._clock = clock
         self._looked = float("-inf")
@@ -116,37 +113,13 @@ class Storm:
     def _say(self, sick: set[str], counted: int) -> None:
         because = f"{len(sick)} of {counted} services are sick: {', '.join(sorted(sick)[:10])}"
         log.error("storm", f"A storm: {because}. Nothing is done until it is over.")
-        if self._incident() is not None:
-            return
-        now = self._clock.stamp()
-        incident = Incident(
-            id=f"INC-{self._clock.now():%Y%m%d-%H%M%S}-storm",
-            rule=RULE,
-            check="",
-            subject="",
-            service=None,
-            severity=Severity.P0,
-            state=IncidentState.FIRING,
-            opened=now,
-            because=because,
-            hold=HoldReason.STORM,
-            hold_sentence="nothing is acted on until it is over, and then on one service at a time, the lowest first",
-            handed_over=HoldReason.STORM,
-            handed_over_at=now,
-        )
-        self._board.put_incident(incident)
+        self._said.open(because)
 
     def _close(self) -> None:
         log.info("storm_over", "The storm is over; what is still sick is healed one service at a time.")
-        incident = self._incident()
-        if incident is not None:
-            over = replace(incident, state=IncidentState.RESOLVED, closed=self._clock.stamp(), hold=None)
-            self._board.put_incident(replace(over, hold_sentence=""))
-
-    def _incident(self) -> Incident | None:
-        return next((it for it in self._board.incidents.values() if it.rule == RULE), None)
+        self._said.close()
 
     def resume(self) -> None:
         """Go on after a restart: a storm that nobody saw end is taken for one that rages."""
-        if self._incident() is not None:
+        if self._said.incident() is not None:
             self._newest = self._clock.steady()

@@ -178,9 +178,7 @@ class Simulation:
             heapq.heappop(self._events)[2]()
         self.assembly.circumstances.watch_clock()  # the janitor's part
         self.assembly.circumstances.watch_pause()
-        self.assembly.orders.tick()
-        self.assembly.approvals.tick()
-        self.assembly.storm.tick()
+        self.assembly.tick()
         steady = self.clock.steady()
         while self._effects and self._effects[0][0] <= steady:
             self._end(*heapq.heappop(self._effects)[2:])

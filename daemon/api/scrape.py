@@ -8,8 +8,10 @@ do a few milliseconds of the clock are next to none of work, and the page would 
 import asyncio
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from daemon.metrics import Page
+if TYPE_CHECKING:
+    from daemon.metrics.page import Page
 
 TURN = 2**18  # characters: 3 000 lines, 3 to 10 ms
 _CONTAINERS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
@@ -27,7 +29,7 @@ def _is_refused(part: str) -> bool:
     return quality != "" and not quality.strip("0.")
 
 
-async def body_of(page: Page, coding: str | None) -> bytes:
+async def body_of(page: "Page", coding: str | None) -> bytes:
     """The whole page, packed. Memory: of what was packed, and of one turn before it is."""
     packing = zlib.compressobj(_LEVEL, wbits=_CONTAINERS[coding]) if coding is not None else None
     packed = []

@@ -109,6 +109,7 @@ class PageServer:
     async def _show_metrics(self, request: web.Request) -> web.Response:
         accept = ",".join(request.headers.getall("Accept", []))
         coding = coding_of(",".join(request.headers.getall("Accept-Encoding", [])))
+        await asyncio.to_thread(self._metrics.prepare)
         page = self._metrics.page(accept)
         async with self._rendering:
             body = await body_of(page, coding)

@@ -6,12 +6,8 @@ memory anyway, incidents and readings, is not kept twice but read from `Sources`
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
+from typing import TYPE_CHECKING
 
-from prometheus_client import PlatformCollector, ProcessCollector
-from prometheus_client.core import InfoMetricFamily
-
-from daemon.metrics.families import counted, gauge, histogram, of_checks, of_state
 from daemon.metrics.numbers import (
     INCIDENT_BOUNDS,
     LAG_BOUNDS,
@@ -21,9 +17,13 @@ from daemon.metrics.numbers import (
     RunResult,
     Sources,
 )
-from daemon.metrics.page import Family, Page
 from daemon.model.incident import HoldReason
 from daemon.model.remediation import AttemptState, Verification
+
+if TYPE_CHECKING:  # at run time when the first page is wanted: prometheus_client brings three servers of its own
+    from prometheus_client.registry import Collector
+
+    from daemon.metrics.page import Family, Page
 
 __all__ = [
     "INCIDENT_BOUNDS",
@@ -32,23 +32,16 @@ __all__ = [
     "CheckMetrics",
     "Distribution",
     "Metrics",
-    "Page",
     "RunResult",
     "Sources",
 ]
-
-
-@cache
-def _of_the_host() -> tuple[ProcessCollector, PlatformCollector]:
-    """What the process and the interpreter say of themselves: nothing of it is of one daemon."""
-    return (ProcessCollector(registry=None), PlatformCollector(registry=None))
 
 
 class Metrics:
     """Every metric of one daemon."""
 
     def __init__(self, *, version: str) -> None:
-        self._host = _of_the_host()
+        self._host: tuple[Collector, ...] | None = None  # what tells of the process, once a page was wanted
         self.schedule_lag = Distribution(LAG_BOUNDS)  # seconds between a run's due time and its start
         self.time_to_detect = Distribution(INCIDENT_BOUNDS)  # seconds from the first breached run to firing
         self.time_to_heal = Distribution(INCIDENT_BOUNDS)  # seconds from firing to resolved
@@ -94,15 +87,32 @@ class Metrics:
         before = self._reload[1] if self._reload else 0.0
         self._reload = (ok, at if ok else before)
 
-    def page(self, accept: str = "") -> Page:
+    def prepare(self) -> None:
+        """Import what a page is made of; in a thread, that the first page need not keep the loop for it (20 ms)."""
+        from prometheus_client import PlatformCollector, ProcessCollector
+
+        import daemon.metrics.families  # noqa: F401  # and with it the page
+
+        if self._host is None:
+            self._host = (ProcessCollector(registry=None), PlatformCollector(registry=None))
+
+    def page(self, accept: str = "") -> "Page":
         """What is shown now, in OpenMetrics if the Accept header asks for it, else in Prometheus' own format.
 
         Its rows are to be taken on the loop, in turns: what is counted between two of them is no matter.
         """
-        return Page(self.families(), self._host, accept)
+        from daemon.metrics.page import Page
 
-    def families(self) -> Iterator[Family]:
+        self.prepare()
+        return Page(self.families(), self._host or (), accept)
+
+    def families(self) -> "Iterator[Family]":
         """Every family of heald's own."""
+        from prometheus_client.core import InfoMetricFamily
+
+        from daemon.metrics.families import counted, gauge, histogram, of_checks, of_state
+        from daemon.metrics.page import Family
+
         yield from of_checks(self._checks)
         yield histogram("schedule_lag_seconds", "How late runs started, in seconds.", self.schedule_lag)
         yield histogram("time_to_detect_seconds", "Seconds from first breach to firing.", self.time_to_detect)

@@ -288,8 +288,7 @@ class Assembly:
         """Start an incident's ladder anew. Raises LookupError."""
         if (incident := self.board.incidents.get(incident_id)) is None:
             raise LookupError(f"no incident {incident_id} is open")
-        key = self.board.ladder_of.get(incident_id)
-        if key is None:
+        if (key := self.board.ladder_of.get(incident_id)) is None:
             raise LookupError(f"rule {incident.rule} has no steps, so there is nothing to retry")
         self.healing.retry(key)
         self.runs.flush()

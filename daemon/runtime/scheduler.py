@@ -18,7 +18,7 @@ from daemon.runtime.timetable import TIMER, Entry, Slot, Timer, aligned, next_du
 
 LONGEST_SLEEP = 5.0  # seconds: a suspended host stops the loop's clock, not the steady one; and `progress` must move
 _SHORTEST_SLEEP = 1e-6  # seconds: less may not move a clock's floating point at all
-AT_ONCE = 4  # runs that begin in one step of the loop, which then sees to all else
+AT_ONCE = 2  # runs that begin in one step of the loop, which then sees to all else
 _CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
 
 

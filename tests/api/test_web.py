@@ -15,6 +15,12 @@ def test_the_daemon_does_not_import_the_client_nor_the_server_for_applications()
     assert run(code) == "[]"
 
 
+def test_what_a_page_of_metrics_is_made_of_is_imported_with_the_first_page() -> None:
+    before = "import sys, daemon.app; print('prometheus_client' in sys.modules)"
+    after = "daemon.app.Metrics(version='1').prepare(); print('prometheus_client' in sys.modules)"
+    assert run(f"{before}; {after}") == "False\nTrue"
+
+
 def test_the_client_is_there_for_who_asks() -> None:
     code = "import daemon.api.web, aiohttp; from aiohttp import web, ClientSession"
     assert (

@@ -28,6 +28,7 @@ from daemon.config.load import load
 from daemon.runtime.aftercare import Aftercare
 from daemon.runtime.assembly import Assembly
 from daemon.runtime.executor import Executor
+from daemon.runtime.toolbox import ActToolbox
 from daemon.store import opening
 from daemon.store.sqlite import Database
 from daemon.store.store import Store
@@ -179,6 +180,16 @@ def migrates(point: Point, migrations: Path) -> None:
     Store.open.__func__.__kwdefaults__["migrations"] = migrations
 
 
+def says_attempts() -> None:
+    """Tell a command of a service's manager too which attempt it is run for, as `run` tells its own."""
+    inner = ActToolbox.run
+
+    async def run(self: ActToolbox, argv: Any, *, env: Any = None, **named: Any) -> Any:
+        return await inner(self, argv, env={**(env or {}), "HEALD_ATTEMPT": self.attempt}, **named)
+
+    ActToolbox.run = run
+
+
 def forgets() -> None:
     """Break the daemon: what was claimed before a crash is not counted after it. The campaign must find that."""
     Database.attempts_counting = lambda *_, **__: []
@@ -190,6 +201,7 @@ def run(settings: dict[str, Any]) -> None:
     point = Point(settings["point"], settings["nth"], settings["tear"])
     arm(point)
     migrates(point, Path(settings["migrations"]))
+    says_attempts()
     if settings["forgets"]:
         forgets()
     main(settings["arguments"], prog_name="heald")

@@ -89,7 +89,7 @@ class Street:
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._nursery: Nursery | None = None
         self._up_since: float | None = None
-        self._mark = 0  # where this life begins in the log
+        self._mark = self._done = 0  # where this life begins in the log, and in what the services wrote down
         self._is_missed = False  # this life's daemon did not come to its point
         self._text = ""
 
@@ -133,7 +133,13 @@ class Street:
             if self._interrupted.is_set():
                 return
             self._live_to_its_point(it)
-        self.seen.effects = [
+        self.seen.effects = self._effects()
+        if nameless := sum(it.attempt is None for it in self.seen.effects):
+            self.seen.faults.append(f"{nameless} effects cannot be told which attempt they were: see {self._count}")
+
+    def _effects(self) -> list[Effect]:
+        """All that the services wrote down, oldest first."""
+        return [
             Effect(service=words[2], at=float(words[1]), attempt=None if words[3] == "-" else words[3])
             for words in map(str.split, self._count.read_text().splitlines())
             if words[0] == "begin"
@@ -159,7 +165,7 @@ class Street:
         anew: bool = False,
         clock: int | None = None,
     ) -> None:
-        self._mark = self._log.stat().st_size
+        self._mark, self._done = self._log.stat().st_size, self._begun()
         settings = {
             "point": point,
             "nth": it.nth if it else 1,
@@ -204,10 +210,19 @@ class Street:
         """Let time pass, unless the daemon is gone."""
         self._wait(lambda: False, within=seconds)
 
-    def _said(self, event: str) -> bool:
+    def _logged(self) -> str:
+        """What this life's daemon has logged."""
         with self._log.open("rb") as log:
             log.seek(self._mark)
-            return f'"event":"{event}"' in log.read().decode(errors="replace").replace(": ", ":")
+            return log.read().decode(errors="replace").replace(": ", ":").replace(", ", ",")
+
+    def _said(self, event: str) -> bool:
+        return f'"event":"{event}"' in self._logged()
+
+    def _holds(self, reason: str) -> bool:
+        """Wait until a rule that would act was held for this, or one acts all the same: then its attempt will tell."""
+        before = self._begun()
+        return self._wait(lambda: f'-dead","reason":"{reason}"' in self._logged() or self._begun() > before)
 
     def _begun(self) -> int:
         return self._count.read_bytes().count(b"begin")
@@ -269,6 +284,12 @@ class Street:
             rows = database.execute("SELECT id, state FROM attempts").fetchall()
         self._ids = frozenset(name for name, _ in rows)
         return {name for name, state in rows if state == "running"}
+
+    def _never(self, it: Round, why: str, is_late: Callable[[float], bool]) -> None:
+        """A fault, if an effect of this life was claimed too late; ids begin with heald's own clock at the claim."""
+        named = [effect.attempt for effect in self._effects()[self._done :] if effect.attempt is not None]
+        if late := [attempt for attempt in named if is_late(int(attempt.split("-")[0]) / 1000)]:
+            self.seen.faults.append(f"attempt {late[0]} was made {why}, in a round of {it.kind}: see {self._log}")
 
     # ---- ways to die --------------------------------------------------------------------------------------------
 
@@ -341,8 +362,12 @@ class Street:
         self._is_down()
         self._fill()
         came = came and self._wait(lambda: self._said("store_unavailable"))
-        self._pass(it.share * 1.5)
+        refused = time.time()
+        came = came and self._holds("store_unavailable")
+        self._pass(it.share)
         self._kill(it, came=came)
+        if came:
+            self._never(it, "though the store took no writes", lambda claimed: claimed > refused)
 
     def _full_at_start(self, it: Round) -> None:
         self._fold()
@@ -369,9 +394,10 @@ class Street:
         came = self._next_effect()
         self._is_down()  # a minute of holding: this one acts no more
         self._set_clock(it.jump)
-        came = came and self._wait(lambda: self._said("clock_jumped"))
+        came = came and self._wait(lambda: self._said("clock_jumped")) and self._holds("clock_jumped")
         self._pass(it.share)
         self._kill(it, came=came)
+        self._never(it, "in the minute after a jump", lambda claimed: abs(claimed - time.time()) > abs(it.jump) / 2)
 
     def _stopped(self, it: Round) -> None:
         self._start()

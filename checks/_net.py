@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from daemon.plugin import CheckContext, CheckError, Dimension, Reading, Sample, SickError, sample, translate
+from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Dimension, Reading, Sample, SickError, sample, translate
 
-_OWN_SHARE = 0.95  # of the run's time-out: silence is told as a reading before the daemon cancels the run
 _NEXT_ADDRESS_AFTER = 0.25  # seconds; RFC 8305 section 5: Connection Attempt Delay
 _MOST_LOOKUPS = 64  # names looked up at once; each holds a thread until the resolver gives up
 
@@ -97,7 +96,7 @@ async def look_once(context: CheckContext, work: Callable[[Look], Awaitable[None
     """
     look = Look(context)
     word, detail = "", ""
-    own_time = context.timeout * _OWN_SHARE
+    own_time = context.timeout * OWN_SHARE
     try:
         async with asyncio.timeout(own_time):
             await work(look)

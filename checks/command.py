@@ -18,6 +18,7 @@ from pydantic import AfterValidator
 
 from checks._perfdata import Item, parse_perfdata, split_output
 from daemon.plugin import (
+    OWN_SHARE,
     Argv,
     CheckContext,
     CheckError,
@@ -50,7 +51,6 @@ SAMPLES = (
     sample("latency_seconds", Dimension.SECONDS, "How long the command ran."),
 )
 
-_OWN_SHARE = 0.95  # of the run's time-out: we say what did not end before the daemon says that we did not
 _TO_END_IT = 0.25  # seconds that ending a command may take, of a short time-out at most half
 _STATES = {0: "ok", 1: "warning", 2: "critical"}
 _UNKNOWN = 3
@@ -112,7 +112,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     Raises:
         CheckError: it could not be run, could not look itself, or answered in another unit than the options say.
     """
-    within = max(context.timeout / 2, min(context.timeout * _OWN_SHARE, context.timeout - _TO_END_IT))
+    within = max(context.timeout / 2, min(context.timeout * OWN_SHARE, context.timeout - _TO_END_IT))
     try:
         done = await context.run(
             options.argv,

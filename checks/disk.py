@@ -31,7 +31,18 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, model_validator
 
 from checks._mounts import Call, Calls, ElsewhereError, Found, Mount, read_mounts, shown
-from daemon.plugin import CheckContext, CheckError, Dimension, Field, Folder, OptionsModel, Reading, Sample, sample
+from daemon.plugin import (
+    OWN_SHARE,
+    CheckContext,
+    CheckError,
+    Dimension,
+    Field,
+    Folder,
+    OptionsModel,
+    Reading,
+    Sample,
+    sample,
+)
 
 EXAMPLE = """
 checks:
@@ -61,7 +72,6 @@ SAMPLES = (
     sample("device", Dimension.STRING, "What is mounted: a device, server:/export, or a word of the file system."),
 )
 
-_OWN_SHARE = 0.95  # of the run's time-out: silence is told as a reading before the daemon cancels the run
 _ALL_OF_IT = 0.9  # of a run's patience: who has had this share of it in an earlier run has had its time
 _NO_DISK = re.compile(
     "autofs|aufs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|erofs|fusectl|hugetlbfs|iso9660|"
@@ -134,7 +144,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
         CheckError: the mounts cannot be listed, or we may look at none of them.
     """
     began = time.monotonic()
-    patience = context.timeout * _OWN_SHARE
+    patience = context.timeout * OWN_SHARE
     try:
         mounts = await asyncio.to_thread(read_mounts)
     except (OSError, ValueError) as error:

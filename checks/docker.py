@@ -25,6 +25,7 @@ from pydantic import model_validator
 
 from checks._container import is_missing, judge, name_of, read_usage
 from daemon.plugin import (
+    OWN_SHARE,
     CheckContext,
     CheckError,
     ConnectionOf,
@@ -92,7 +93,6 @@ SAMPLES = (
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"  # a container of `docker compose run`: nobody's service
-_OWN_SHARE = 0.95  # of the run's time-out: we say what did not answer before the daemon says that we did not
 _STATS_SHARE = 0.8  # of it, in which CPU and memory may be told; what is late is missing
 _MEASURE = 0.2  # seconds over which CPU use is measured; more would hold the run, less measures noise
 
@@ -154,7 +154,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     Raises:
         CheckError: the engine cannot be asked.
     """
-    within = context.timeout * _OWN_SHARE
+    within = context.timeout * OWN_SHARE
     look = _Look(options, context, until=asyncio.get_running_loop().time() + context.timeout * _STATS_SHARE)
     try:
         async with asyncio.timeout(within), context.connection("docker", options.connection) as engine:

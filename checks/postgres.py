@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from daemon.plugin import (
+    OWN_SHARE,
     CheckContext,
     ConnectionOf,
     Dimension,
@@ -60,7 +61,6 @@ SAMPLES = (
     sample("version", Dimension.STRING, "The server's version, such as 15.6."),
 )
 
-_OWN_SHARE = 0.95  # of the run's time-out: silence is told as a reading before the daemon cancels the run
 # Of sessions of others, a role without pg_monitor is told neither backend_type nor state; a session of a client has a
 # database and a role, where the server's own processes lack one of them.
 _STATEMENT = """
@@ -98,7 +98,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     Raises:
         CheckError: we could not look.
     """
-    own_time = context.timeout * _OWN_SHARE
+    own_time = context.timeout * OWN_SHARE
     samples: dict[str, Sample] = {"up": 1.0, "error": "", "detail": ""}
     try:
         async with asyncio.timeout(own_time), context.connection("postgres", options.connection) as client:

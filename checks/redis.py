@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from daemon.plugin import (
+    OWN_SHARE,
     CheckContext,
     ConnectionOf,
     Dimension,
@@ -54,8 +55,6 @@ SAMPLES = (
     sample("role", Dimension.STRING, "master or slave, in the server's own words."),
 )
 
-_OWN_SHARE = 0.95  # of the run's time-out: silence is told as a reading before the daemon cancels the run
-
 
 class Options(OptionsModel):
     """Which server."""
@@ -71,7 +70,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     Raises:
         CheckError: we could not look.
     """
-    own_time = context.timeout * _OWN_SHARE
+    own_time = context.timeout * OWN_SHARE
     samples: dict[str, Sample] = {"up": 1.0, "error": "", "detail": ""}
     try:
         async with asyncio.timeout(own_time), context.connection("redis", options.connection) as client:

@@ -86,6 +86,7 @@ class Desk(People):
             reload=self.reload_json,
             rules=len(setup.rules),
             checks=[wire.check_to_json(check, assembly.runs.newest.get(name)) for name, check in setup.checks.items()],
+            holding=[wire.holding_to_json(it) for it in assembly.situation.holding()],
             open_incidents=len(board.incidents),
             handed_over=sum(1 for incident in board.incidents.values() if incident.handed_over),
             under_way=[wire.attempt_to_json(watch.attempt) for watch in board.watches.values()],
@@ -99,7 +100,7 @@ class Desk(People):
         store, board = assembly.store, assembly.board
         try:
             found = {it.id: it for it in await store.incidents(limit=limit, closed=True)} if closed else {}
-            found = {**found, **board.incidents}
+            found = {**found, **{name: assembly.holds.now(it) for name, it in board.incidents.items()}}
             newest = _newest(found.values(), limit)
             stored = await store.attempts_of([incident.id for incident in newest])
             attempts = {it.id: it for mine in stored.values() for it in mine}

@@ -31,6 +31,7 @@ from daemon.protocols import ActContext, CheckContext, Completed, ServiceManager
 
 __all__ = [
     "DURATION_PATTERN",
+    "OWN_SHARE",
     "ActContext",
     "Argv",
     "CheckContext",
@@ -64,11 +65,14 @@ __all__ = [
     "translate",
 ]
 
+OWN_SHARE = 0.95
+"""Share of `context.timeout` to wait for an answer: who waits tells of silence, before the daemon ends the waiting."""
+
 
 class OptionsModel(BaseModel):
     """What every `Options` is: frozen, strict, no unknown keys, no secret in an error's text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)
 
     def __repr_args__(self) -> Iterator[tuple[None, str]]:
         """The names of the options alone: any text may be what `${env:...}` stood for."""

@@ -12,7 +12,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from daemon.plugin import ActContext, Argv, Environment, Field, Folder, OptionsModel, Outcome, RemediationError, Target
+from daemon.plugin import (
+    OWN_SHARE,
+    ActContext,
+    Argv,
+    Environment,
+    Field,
+    Folder,
+    OptionsModel,
+    Outcome,
+    RemediationError,
+    Target,
+)
 
 EXAMPLE = """
 checks:
@@ -25,7 +36,6 @@ rules:
       - run: {argv: [/usr/local/bin/drain-worker, --wait], env: {TOKEN: "${env:WORKER_TOKEN}"}, resource: worker}
         timeout: 5m
 """
-_OWN_SHARE = 0.95  # of the step's time-out: the command is ended, and its output kept, before the daemon ends us
 _CANNOT_RUN = (126, 127)  # as shells say: found but not executable, not found
 
 
@@ -74,7 +84,7 @@ async def act(options: Options, target: Target, context: ActContext) -> Outcome:
     try:
         done = await context.run(
             options.argv,
-            timeout=context.timeout * _OWN_SHARE,
+            timeout=context.timeout * OWN_SHARE,
             env=_told(target, context) | {name: value.get_secret_value() for name, value in options.env.items()},
             cwd=options.cwd,
         )

@@ -162,10 +162,36 @@ environment() { # the virtual environment, built beside the one in use and then 
   "$new/bin/python" -m compileall -q -j 0 "$new/lib" >/dev/null 2>&1 || true
   setpriv --reuid=heald --regid=heald --clear-groups -- "$new/bin/heald" --version >/dev/null ||
     fail "the user heald cannot run what is in $lib"
+  still_reads
   rm -rf "$lib/venv.old"
   [ ! -e "$lib/venv" ] || mv "$lib/venv" "$lib/venv.old"
   mv "$new" "$lib/venv"
   rm -rf "$lib/venv.old"
+}
+
+is_edited() { # SEALED FILE: by an operator, since the last install laid it
+  [ -e "$2" ] && ! cmp -s "$1" "$2"
+}
+
+still_reads() { # fails if the version in use takes the rules, and the new one would not take those that will be there
+  if [ -z "$upgrades" ] || ! validated "$lib/venv/bin/heald" "$etc/rules.yaml" >/dev/null; then return; fi
+  cp -R "$etc" "$work/etc"
+  is_edited "$seal/rules.yaml" "$etc/rules.yaml" || placed systemd/host-rules.yaml >"$work/etc/rules.yaml"
+  said=$(validated "$new/bin/heald" "$work/etc/rules.yaml") && return
+  echo "$said" | sed "s#$work/etc#$etc#g" >&2
+  fail "the new version does not take $etc/rules.yaml, which the one in use does"
+}
+
+validated() { # HEALD FILE: by this version, with the variables of the service that runs, which its rules may name
+  pid=0
+  if has_systemd; then pid=$(systemctl show --property MainPID --value heald.service); fi
+  "$new/bin/python" -I -c '
+import os, sys
+pid, command = sys.argv[1], sys.argv[2:]
+text = open(f"/proc/{pid}/environ", "rb").read() if pid != "0" else b""
+theirs = dict(entry.split(b"=", 1) for entry in text.split(b"\0") if b"=" in entry)
+os.execve(command[0], command, {**os.environb, **theirs})
+' "$pid" "$1" validate "$2" 2>&1
 }
 
 documents() {

@@ -23,8 +23,7 @@ import stat
 from pathlib import Path
 from typing import Never
 
-from aiohttp import web
-
+from daemon.api import web
 from daemon.api.bounds import Bounds
 from daemon.api.people import PeopleRoutes
 from daemon.api.request import refuse, text, who
@@ -54,20 +53,20 @@ class ControlServer:
     def __init__(self, control: Control, *, directory: Path) -> None:
         self.path = directory / SOCKET_NAME
         self._control = control
-        self._bounds = Bounds(refuse=lambda status, sentence: refuse(status, sentence))
-        self._bounds.app.router.add_routes(
-            [
-                web.get("/status", self._status),
-                web.get("/incidents", self._incidents),
-                web.get("/explain", self._explain),
-                web.get("/plan", self._plan),
-                web.get("/would", self._would),
-                web.post("/reload", self._reload),
-                web.post("/pause", self._pause),
-                web.post("/resume", self._resume),
-                web.post("/retry", self._retry),
-                *PeopleRoutes(control).routes,
-            ]
+        self._bounds = Bounds(
+            {
+                "/status": {"GET": self._status},
+                "/incidents": {"GET": self._incidents},
+                "/explain": {"GET": self._explain},
+                "/plan": {"GET": self._plan},
+                "/would": {"GET": self._would},
+                "/reload": {"POST": self._reload},
+                "/pause": {"POST": self._pause},
+                "/resume": {"POST": self._resume},
+                "/retry": {"POST": self._retry},
+                **PeopleRoutes(control).routes,
+            },
+            refuse=lambda status, sentence: refuse(status, sentence),
         )
         self._server: asyncio.Server | None = None
         self._inode: tuple[int, int] | None = None
@@ -83,8 +82,6 @@ class ControlServer:
             self._server = None
         bound = _bind(self.path)
         try:
-            if self._bounds.runner.server is None:
-                await self._bounds.runner.setup()
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(self._bounds.protocol, sock=bound)
         except BaseException:
@@ -127,7 +124,7 @@ class ControlServer:
             if self._is_there():  # systemd removes the runtime directory, people remove files
                 with contextlib.suppress(OSError):  # a folder that became read-only: the next start replaces it
                     self.path.unlink()
-        await self._bounds.runner.cleanup()
+        await self._bounds.stop()
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.json_response(self._control.status())

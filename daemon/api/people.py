@@ -11,8 +11,8 @@ POST /reject    {"id": ID, "why": TEXT}              likewise
 import math
 from typing import Any
 
-from aiohttp import web
-
+from daemon.api import web
+from daemon.api.bounds import Routes
 from daemon.api.request import refuse, text, who
 from daemon.model.order import FIELDS, OrderKind
 from daemon.protocols import Control
@@ -26,14 +26,13 @@ class PeopleRoutes:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self.routes = [
-            web.get("/orders", self._orders),
-            web.post("/orders", self._order),
-            web.post("/orders/end", self._end),
-            web.get("/approvals", self._approvals),
-            web.post("/approve", self._approve),
-            web.post("/reject", self._reject),
-        ]
+        self.routes: Routes = {
+            "/orders": {"GET": self._orders, "POST": self._order},
+            "/orders/end": {"POST": self._end},
+            "/approvals": {"GET": self._approvals},
+            "/approve": {"POST": self._approve},
+            "/reject": {"POST": self._reject},
+        }
 
     async def _orders(self, request: web.Request) -> web.Response:
         found = await self._control.orders(everything=request.query.get("all") == "1")

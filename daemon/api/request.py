@@ -5,8 +5,7 @@ import pwd
 import socket
 import struct
 
-from aiohttp import web
-
+from daemon.api import web
 from daemon.api.wire import error_to_json
 
 TEXT_LENGTH = 1000  # characters of a reason

@@ -5,8 +5,7 @@ import errno
 import socket
 from collections.abc import Callable
 
-from aiohttp import hdrs, web
-
+from daemon.api import web
 from daemon.api.bounds import Bounds
 from daemon.api.scrape import body_of, coding_of
 from daemon.errors import HealdError
@@ -38,11 +37,15 @@ class PageServer:
     def __init__(self, *, metrics: Metrics, readiness: Callable[[], str | None]) -> None:
         self._metrics = metrics
         self._readiness = readiness
-        self._bounds = Bounds(refuse=lambda status, sentence: web.Response(status=status, text=sentence + "\n"))
-        self._bounds.app.router.add_get("/", self._index)
-        self._bounds.app.router.add_get("/metrics", self._show_metrics)
-        self._bounds.app.router.add_get("/-/healthy", self._healthy)
-        self._bounds.app.router.add_get("/-/ready", self._ready)
+        self._bounds = Bounds(
+            {
+                "/": {"GET": self._index},
+                "/metrics": {"GET": self._show_metrics},
+                "/-/healthy": {"GET": self._healthy},
+                "/-/ready": {"GET": self._ready},
+            },
+            refuse=lambda status, sentence: web.Response(status=status, text=sentence + "\n"),
+        )
         self._server: asyncio.Server | None = None
         self._asked: Address | None = None  # as it was asked for: its port may be 0
         self._rendering = asyncio.Lock()  # two scrapes at once would cost twice the memory
@@ -65,8 +68,6 @@ class PageServer:
             wanted = parse_address(listen)
         except ValueError as error:
             raise ListenError(f"cannot listen: {error}") from error
-        if self._bounds.runner.server is None:
-            await self._bounds.runner.setup()
         if self._server is None or wanted != self._asked:
             await self._move(wanted)
         return self.address or listen
@@ -76,7 +77,7 @@ class PageServer:
         if self._server is not None:
             self._server.close()
             self._server = self._asked = None
-        await self._bounds.runner.cleanup()
+        await self._bounds.stop()
 
     async def _move(self, wanted: Address) -> None:
         """Open the new before closing the old; one port on two hosts can only be the other way round."""
@@ -106,12 +107,12 @@ class PageServer:
         return web.Response(status=503, text=f"{reason}\n") if reason else web.Response(text="ready\n")
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        accept = ",".join(request.headers.getall(hdrs.ACCEPT, []))
-        coding = coding_of(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, [])))
+        accept = ",".join(request.headers.getall("Accept", []))
+        coding = coding_of(",".join(request.headers.getall("Accept-Encoding", [])))
         page = self._metrics.page(accept)
         async with self._rendering:
             body = await body_of(page, coding)
-        headers = {hdrs.CONTENT_TYPE: page.content_type, **({hdrs.CONTENT_ENCODING: coding} if coding else {})}
+        headers = {"Content-Type": page.content_type, **({"Content-Encoding": coding} if coding else {})}
         return web.Response(body=body, headers=headers)
 
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TypedDict
 
 from daemon.model.check import Check, Run
+from daemon.model.explanation import GuardAnswer
 from daemon.model.incident import Incident
 from daemon.model.moment import Stamp
 from daemon.model.remediation import Attempt
@@ -119,6 +120,14 @@ class ReloadJson(TypedDict):
     errors: list[str]
 
 
+class HoldingJson(TypedDict):
+    """What keeps heald from acting on anything at all."""
+
+    reason: str
+    sentence: str
+    until_at: str | None  # null: that is not known
+
+
 class StatusJson(TypedDict):
     """What the daemon is doing now."""
 
@@ -136,6 +145,7 @@ class StatusJson(TypedDict):
     reload: ReloadJson
     rules: int
     checks: list[CheckJson]
+    holding: list[HoldingJson]  # pauses and a store that takes no writes apart
     open_incidents: int
     handed_over: int  # of those
     under_way: list[AttemptJson]  # attempts from claim to the end of verification
@@ -151,6 +161,12 @@ def moment(at: Stamp | datetime | float | None) -> str | None:
     if isinstance(at, int | float):
         at = datetime.fromtimestamp(at, UTC)
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def holding_to_json(it: GuardAnswer) -> HoldingJson:
+    """What keeps heald from acting on anything at all."""
+    sentence = it.hold.sentence if it.hold is not None else ""
+    return HoldingJson(reason=it.reason.value, sentence=sentence, until_at=moment(it.until))
 
 
 def json_value(value: object, depth: int = 0) -> object:

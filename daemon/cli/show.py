@@ -61,6 +61,9 @@ def _show_warnings(status: StatusJson) -> None:
         click.secho(f"paused by {who}{when}: {why}; `heald resume` ends it", fg=WORRYING)
     if not status["store_writable"]:
         click.secho("the store takes no writes: heald checks on and acts on nothing", fg=BAD)
+    for hold in status["holding"]:
+        until = f", until {since(hold['until_at']).split(' (')[0]}" if hold["until_at"] else ""
+        click.secho(f"nothing is acted on: {hold['reason']}: {clean(hold['sentence'])}{until}", fg=WORRYING)
     reload = status["reload"]
     if not reload["successful"]:
         click.secho(f"the last reload was refused, {ago(reload['ended_at'])}; an older configuration is used", fg=BAD)
@@ -103,11 +106,11 @@ def incidents_command(closed: bool, limit: int, state_dir: Path | None, as_json:
 
 
 def _show_incident(incident: IncidentJson) -> None:
-    where = incident["check"] + (f" {incident['subject']}" if incident["subject"] else "")
+    where = f" · check {incident['check']} {incident['subject']}".rstrip() if incident["check"] else ""
     service = f" · service {incident['service']}" if incident["service"] else ""
     click.echo(
-        f"{incident['id']}  {incident['severity']}  {coloured(incident['state'])}  {clean(incident['rule'])} · "
-        f"check {clean(where)}{clean(service)}"
+        f"{incident['id']}  {incident['severity']}  {coloured(incident['state'])}{clean(_under_way(incident))}  "
+        f"{clean(incident['rule'])}{clean(where)}{clean(service)}"
     )
     lines = [("since", since(incident["opened_at"])), ("because", incident["because"])]
     if incident["closed_at"]:
@@ -122,6 +125,16 @@ def _show_incident(incident: IncidentJson) -> None:
         click.echo(f"  {label:<11}{clean(text)}")
     for attempt in incident["attempts"]:
         click.echo(f"  {'attempt':<11}{_attempt_line(attempt)}")
+
+
+def _under_way(incident: IncidentJson) -> str:
+    """What is being done about it now, if anything is: behind its state."""
+    open_ones = [it for it in incident["attempts"] if it["released_at"] is None and it["verification"] is None]
+    if incident["closed_at"] or not open_ones:
+        return ""
+    attempt = open_ones[-1]
+    doing = "under way" if attempt["state"] == "running" else "being verified"
+    return f", {attempt['remediation']} {doing}" + (" on paper" if attempt["would"] else "")
 
 
 def _attempt_line(attempt: AttemptJson) -> str:

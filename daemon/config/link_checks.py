@@ -12,7 +12,7 @@ from daemon.config.linking import Linking
 from daemon.config.schema import CheckKeys
 from daemon.config.shapes import fields_of
 from daemon.config.times import times_fit
-from daemon.engine.condition import OtherCheck
+from daemon.engine.condition import Condition, OtherCheck
 from daemon.engine.functions import EXAMPLES
 from daemon.engine.syntax import KEYWORDS
 from daemon.model.check import Check, SampleSpec
@@ -33,7 +33,7 @@ class Checks:
     scopes: dict[str, OtherCheck] = field(default_factory=dict)  # as conditions see them, as far as that is known
     services: dict[str, str] = field(default_factory=dict)  # what every named check looks at, if a service
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every named check, inherited ones too
-
+    shared: dict[tuple[str, str, int], Condition] = field(default_factory=dict)  # by text, type, id of the samples
     unclear: frozenset[str] = frozenset()  # those of which so much is wrong that no condition on them can be judged
 
 

@@ -15,6 +15,7 @@ from daemon.config.wording import found
 from daemon.engine.condition import Condition, ConditionError, Scope, compile_condition
 from daemon.engine.syntax import parse
 from daemon.model.rule import Rule, Severity, Step
+from daemon.model.settings import Settings
 
 _WITHOUT_STEPS = {
     "limit": "there is nothing to limit",
@@ -25,7 +26,7 @@ _FOR_INTERVALS = 2  # of the check (docs/judgement.md, defaults)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def link_rules(linking: Linking, checks: Checks, services: Services) -> tuple[Rule, ...]:
+def link_rules(linking: Linking, checks: Checks, services: Services, settings: Settings) -> tuple[Rule, ...]:
     """Link every rule; what is wrong is reported."""
     nodes = linking.section("rules", "rule", "{api-down: {check: api, when: up == 0}}")
     rules = []
@@ -33,7 +34,7 @@ def link_rules(linking: Linking, checks: Checks, services: Services) -> tuple[Ru
         breathe()
         path = join("rules", name)
         linking.check_name(node, path, name, "rule")
-        rule = _Rule(linking, name, node, path, checks, services).link(order)
+        rule = _Rule(linking, name, node, path, checks, services).link(order, settings)
         if rule is not None:
             rules.append(rule)
     return tuple(rules)
@@ -50,7 +51,7 @@ class _Rule:
         self._checks = checks
         self._services = services
 
-    def link(self, order: int) -> Rule | None:
+    def link(self, order: int, settings: Settings) -> Rule | None:
         """The rule; None if something of it is wrong."""
         linking, node, path = self._linking, self._node, self._path
         if not linking.reader.is_mapping(node, path):
@@ -69,7 +70,7 @@ class _Rule:
         given: dict[str, Any] = {
             "limit": tuple(keys.limit) if keys.limit is not None else None,
             "relapse": keys.relapse,
-            "escalate_after": keys.escalate_after,
+            "escalate_after": settings.escalate_after if keys.escalate_after is None else keys.escalate_after,
         }
         return Rule(
             name=self._name,
@@ -169,13 +170,21 @@ class _Rule:
         try:
             for name in clear:
                 breathe()
-                scope = self._checks.scopes[name]
-                compiled[name] = compile_condition(
-                    text,
-                    Scope(check=name, type=scope.type, samples=scope.samples, others=self._checks.scopes),
-                )
+                compiled[name] = self._compile_for(name, text)
             if not clear:
                 parse(text)
         except ConditionError as error:
             self._linking.add(place_in(self._linking.reader.report, node, error.position), path, str(error))
         return compiled
+
+    def _compile_for(self, name: str, text: str) -> Condition:
+        """The condition for one check; checks of one kind share those that say nothing else of it: 2 KB each."""
+        scope, shared = self._checks.scopes[name], self._checks.shared
+        key = (text, scope.type, id(scope.samples))  # which the scopes keep
+        if (known := shared.get(key)) is not None:
+            return known
+        others = self._checks.scopes
+        made = compile_condition(text, Scope(check=name, type=scope.type, samples=scope.samples, others=others))
+        if made.fits_all:
+            shared[key] = made
+        return made

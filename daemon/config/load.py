@@ -124,7 +124,7 @@ def _link(documents: Sequence[Document], linking: Linking, secrets: Secrets) -> 
     link_connections(linking)
     services = link_services(linking)
     checks = link_checks(linking, services)
-    rules = link_rules(linking, checks, services)
+    rules = link_rules(linking, checks, services, settings)
     return Setup(
         path=documents[0].path,
         included=tuple(document.path for document in documents[1:]),

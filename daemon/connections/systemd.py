@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from daemon.connections._systemd_bus import Systemd
-from daemon.plugin import CheckContext, CheckError, Field, OptionsModel
+from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Field, OptionsModel
 
 EXAMPLE = """
 connections:
@@ -21,7 +21,6 @@ checks:
   units: {systemd: {failed: true, connection: host}}
 """
 _DEFAULT = "unix:path=/run/dbus/system_bus_socket"
-_OWN_SHARE = 0.95  # of the given time: we say what does not answer before the daemon ends us
 _MOST_PATH = 107  # bytes of a unix socket's path
 
 
@@ -47,7 +46,7 @@ async def connect(options: Options, context: CheckContext) -> Systemd:
     from dbus_fast.errors import AuthError, AuthTimeoutError, DBusFastError
 
     place = options.bus.partition("=")[2]
-    within = context.timeout * _OWN_SHARE
+    within = context.timeout * OWN_SHARE
     bus = MessageBus(bus_address=options.bus, auth_timeout=within)
     try:
         await bus.connect()

@@ -34,6 +34,7 @@ class Builder:
         self._names = Names(text, scope)
         self._check = scope.check
         self.names_something = False  # a sample, or age()
+        self.names_a_check = False  # its own one by its name, or another one
         self.others: set[str] = set()
         self.windows: dict[tuple[str, str], float] = {}
         self.unchanged: set[tuple[str, str]] = set()
@@ -99,6 +100,7 @@ class Builder:
         self.names_something = True
         if kind == "own":
             return self._names.own(place, str(tokens[0]))
+        self.names_a_check = True
         subject = str(tokens[1])[1:-1] if kind == "subject" else None
         sample = tokens[-1]
         reference = self._names.other(place, str(tokens[0]), str(sample), sample.start_pos or 0, subject)

@@ -52,9 +52,21 @@ class Condition:
         unchanged: checks and samples whose present value's first run it asks for.
         rings: how many count_of it has: the length of its memory.
         needs_window: whether its verdict rests on more than one run.
+        fits_all: whether it is the same for every check with these samples: it knows of none by name.
     """
 
-    __slots__ = ("_counts", "_node", "_value", "needs_window", "others", "rings", "text", "unchanged", "windows")
+    __slots__ = (
+        "_counts",
+        "_node",
+        "_value",
+        "fits_all",
+        "needs_window",
+        "others",
+        "rings",
+        "text",
+        "unchanged",
+        "windows",
+    )
 
     def __init__(self, text: str, node: Node, builder: Builder) -> None:
         self.text = text
@@ -63,6 +75,7 @@ class Condition:
         self.unchanged: frozenset[tuple[str, str]] = frozenset(builder.unchanged)
         self.rings = len(builder.counts)
         self.needs_window = bool(self.windows or self.unchanged or any(count.most > 1 for count in builder.counts))
+        self.fits_all = not (builder.names_a_check or self.windows or self.unchanged or builder.counts)
         self._counts: tuple[CountOf, ...] = tuple(builder.counts)
         self._node = node
         self._value = node.value

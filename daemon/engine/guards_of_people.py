@@ -5,7 +5,6 @@ from daemon.engine.facts import Facts, Proposal
 from daemon.model.approval import ApprovalState
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.settings import Mode
-from daemon.model.units import rough_duration
 
 
 def paused(_: Proposal, facts: Facts) -> Hold | None:
@@ -29,7 +28,7 @@ def stopped_by_operator(_: Proposal, facts: Facts) -> Hold | None:
     """What a person stopped is left alone until they start it again."""
     if facts.stopped_why is None:
         return None
-    sentence = f"a person stopped it, so it is left alone until it is started again: {facts.stopped_why}"
+    sentence = f"a person stopped or never started it, so it is left alone until it is started: {facts.stopped_why}"
     return Hold(reason=HoldReason.STOPPED_BY_OPERATOR, sentence=sentence)
 
 
@@ -40,11 +39,12 @@ def conflict(_: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.CONFLICT, sentence=facts.conflict_why)
 
 
-def mode(_: Proposal, facts: Facts) -> Hold | None:
+def mode(proposal: Proposal, facts: Facts) -> Hold | None:
     """Observe mode does nothing."""
     if facts.settings.mode is Mode.ACT:
         return None
-    return Hold(reason=HoldReason.MODE, sentence="observe mode: heald decides everything and does nothing")
+    asks = "; in act mode a person would be asked first" if proposal.step.needs_approval else ""
+    return Hold(reason=HoldReason.MODE, sentence=f"observe mode: heald decides everything and does nothing{asks}")
 
 
 def not_allowed(proposal: Proposal, facts: Facts) -> Hold | None:
@@ -61,10 +61,12 @@ def approval(proposal: Proposal, facts: Facts) -> Hold | None:
         return None
     what, asked = f"{proposal.step.remediation} of {proposal.resource}", facts.approval
     if asked is None:
-        asking = "who is being asked" if proposal.incident else "who is asked once it fires"
-        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, {asking}")
+        asking = "is asked as soon as nothing else holds it" if proposal.incident else "is asked once it fires"
+        if proposal.would:
+            asking = "would be asked if heald could act on this"
+        return Hold(reason=HoldReason.APPROVAL, sentence=f"{what} needs a person to agree, who {asking}")
     left = asked.expires - age(asked.asked, facts.now)
     if asked.state is ApprovalState.APPROVED and left > 0:
         return None
-    sentence = f"{what} needs a person to agree: `heald approve {asked.id}` within {rough_duration(max(left, 0.0))}"
+    sentence = f"{what} needs a person to agree: `heald approve {asked.id}`"
     return Hold(reason=HoldReason.APPROVAL, sentence=sentence, until=facts.now.boottime + max(left, 0.0))

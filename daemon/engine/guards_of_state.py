@@ -24,21 +24,19 @@ def store_unavailable(_: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=sentence)
 
 
-def startup_grace(_: Proposal, facts: Facts) -> Hold | None:
+def startup_grace(_: object, facts: Facts) -> Hold | None:
     """heald or its host started too recently."""
-    left = facts.grace_until - facts.now.boottime
-    if left <= 0:
+    if facts.grace_until <= facts.now.boottime:
         return None
-    sentence = f"heald or its host started too recently: {rough_duration(left)} left, or until every check was clear"
+    sentence = "heald or its host started too recently (over sooner once every check that a rule uses was clear)"
     return Hold(reason=HoldReason.STARTUP_GRACE, sentence=sentence, until=facts.grace_until)
 
 
-def clock_jumped(_: Proposal, facts: Facts) -> Hold | None:
+def clock_jumped(_: object, facts: Facts) -> Hold | None:
     """The wall clock jumped less than a minute ago."""
-    left = facts.jumped_until - facts.now.boottime
-    if left <= 0:
+    if facts.jumped_until <= facts.now.boottime:
         return None
-    sentence = f"the wall clock jumped: held for another {rough_duration(left)}"
+    sentence = "the wall clock jumped, and has to go on steadily for a minute"
     return Hold(reason=HoldReason.CLOCK_JUMPED, sentence=sentence, until=facts.jumped_until)
 
 
@@ -54,11 +52,12 @@ def stale_reading(proposal: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.STALE_READING, sentence=sentence)
 
 
-def self_test(_: Proposal, facts: Facts) -> Hold | None:
+def self_test(_: object, facts: Facts) -> Hold | None:
     """heald's own network looks broken."""
     if facts.self_test_why is None:
         return None
-    sentence = f"it may be heald's own host or network that is broken: {facts.self_test_why}"
+    why = f"it may be heald's own host or network that is broken: {facts.self_test_why}"
+    sentence = f"{why}; held until every check of settings.self_test is up"
     return Hold(reason=HoldReason.SELF_TEST, sentence=sentence)
 
 
@@ -146,7 +145,7 @@ def cooldown(proposal: Proposal, facts: Facts) -> Hold | None:
     ]
     if not left:
         return None
-    sentence = f"{proposal.resource} was touched last too recently: {rough_duration(max(left))} of cooldown left"
+    sentence = f"{proposal.resource} was touched too recently, and has its cooldown"
     return Hold(reason=HoldReason.COOLDOWN, sentence=sentence, until=facts.now.boottime + max(left))
 
 
@@ -164,9 +163,7 @@ def _limit(
     limit, left = held
     if limit.count == 0:
         return Hold(reason=reason, sentence=f"{what} has the limit {limit}: it never acts")
-    sentence = (
-        f"{what} has used {used(attempts, limit, facts.now)} of {limit}; the next may begin in {rough_duration(left)}"
-    )
+    sentence = f"{what} has used {used(attempts, limit, facts.now)} of {limit}"
     return Hold(reason=reason, sentence=sentence, until=facts.now.boottime + left)
 
 
@@ -187,7 +184,7 @@ def budget(proposal: Proposal, facts: Facts) -> Hold | None:
     return _limit(HoldReason.BUDGET, "heald", _counted(proposal, facts), facts.settings.budget, facts)
 
 
-def storm(_: Proposal, facts: Facts) -> Hold | None:
+def storm(_: object, facts: Facts) -> Hold | None:
     """Many services are sick at once, which is not many faults."""
     return facts.storm
 

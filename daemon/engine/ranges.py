@@ -13,7 +13,7 @@ from daemon.engine.count import CountOf
 from daemon.engine.expression import Arithmetic, Comparison, Listing, Literal, Minus, Node
 from daemon.engine.logic import Junction, Not
 from daemon.engine.observations import Observations
-from daemon.engine.references import Reference
+from daemon.engine.references import Own, Reference
 from daemon.engine.view import View
 from daemon.model.check import Dimension
 
@@ -148,7 +148,8 @@ class _Search:
     def _limited(self, node: Reference, allowed: Allowed) -> list[Case]:
         at_all = self._domain(node)
         met = allowed if at_all is None else _meet(at_all, allowed)
-        key = (type(node).__name__, node.check, node.sample, getattr(node, "subject", None))
+        check = "" if isinstance(node, Own) else node.check  # conditions that fit all checks name the first of them
+        key = (type(node).__name__, check, node.sample, getattr(node, "subject", None))
         if met is None:
             self.blame[_shown(key)] = None
             return []

@@ -5,14 +5,13 @@ Source: https://supervisord.org/api.html; fault codes from supervisor/xmlrpc.py.
 
 import base64
 import re
-import xmlrpc.client  # of a bounded answer without DOCTYPE, so that no entity expands
 from types import TracebackType
-from typing import Any, Self
-from xml.parsers.expat import ExpatError
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Self
 
 from daemon.plugin import SecretStr
+
+if TYPE_CHECKING:
+    import aiohttp
 
 BAD_NAME = 10
 NO_FILE = 20
@@ -51,6 +50,8 @@ class Supervisord:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        import aiohttp
+
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(self._socket),
             timeout=aiohttp.ClientTimeout(total=self._answer_within),
@@ -70,6 +71,10 @@ class Supervisord:
         Raises:
             UnreachableError: it could not be asked. FaultError: it said no.
         """
+        import xmlrpc.client
+
+        import aiohttp
+
         assert self._session is not None, "used outside of `async with`"  # noqa: S101  # a bug of ours
         body = xmlrpc.client.dumps(parameters, f"supervisor.{method}").encode()
         try:
@@ -107,6 +112,9 @@ class Supervisord:
         return f"supervisord at {self._socket} answered with HTTP status {status}"
 
     def _parse(self, answer: bytes) -> Any:
+        import xmlrpc.client  # of a bounded answer without DOCTYPE, so that no entity expands
+        from xml.parsers.expat import ExpatError
+
         text = _NOT_XML.sub("\ufffd", answer.decode(errors="replace"))
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise UnreachableError(f"{self._socket} answers with a document type: it is no supervisord")
@@ -119,7 +127,9 @@ class Supervisord:
         return result
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: "aiohttp.ClientResponse") -> bytes:
+    import aiohttp
+
     answer = bytearray()
     async for piece in response.content.iter_any():
         answer += piece

@@ -4,9 +4,8 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from daemon.plugin import CheckContext, RemediationError
+from daemon.plugin import OWN_SHARE, CheckContext, RemediationError
 
-_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
 _STAYS = 0.5  # seconds that a service has to stay up after its start to be called started
 _POLL = 0.1  # seconds between looks meanwhile
 _LINE_WITHIN = 2.0  # seconds for the last line of the journal, which is good to have and no more
@@ -40,7 +39,7 @@ class Verbs:
         self._systemd = systemd
         self._name = unit
         self._context = context
-        self._deadline = asyncio.get_running_loop().time() + context.timeout * _OWN_SHARE
+        self._deadline = asyncio.get_running_loop().time() + context.timeout * OWN_SHARE
 
     def kept(self) -> AbstractAsyncContextManager[None]:
         """Systemd remembers how it ended inside of this block, if we may have that."""
@@ -147,7 +146,7 @@ class Verbs:
     @property
     def _left(self) -> float:
         """Seconds that a question may take; a little more than nothing where the time is up."""
-        return max(self._deadline - asyncio.get_running_loop().time(), self._context.timeout * (1 - _OWN_SHARE) / 2)
+        return max(self._deadline - asyncio.get_running_loop().time(), self._context.timeout * (1 - OWN_SHARE) / 2)
 
     async def _error(self, sentence: str, unit: Any, *, permanent: bool = False) -> RemediationError:
         line = await self._last_line(unit)

@@ -16,6 +16,7 @@ from typing import Self
 from pydantic import model_validator
 
 from daemon.plugin import (
+    OWN_SHARE,
     Argv,
     CheckContext,
     CheckError,
@@ -50,7 +51,6 @@ _MEANINGS = {
 }
 _PERMANENT = (5, 6, 126, 127)
 _NOT_RUNNING = 7  # of an action
-_OWN_SHARE = 0.95  # of the given time: the command is ended, and we say so, before the daemon ends us
 _STATUS_WITHIN = 5.0  # seconds that `status` may take while it is asked in the course of an action
 
 
@@ -139,7 +139,7 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
     """
     if options.status is None:
         return ServiceStatus(state=ServiceState.UNKNOWN, detail="no status command is set")
-    return await _status(options.status, context, context.timeout * _OWN_SHARE)
+    return await _status(options.status, context, context.timeout * OWN_SHARE)
 
 
 async def _status(argv: Sequence[str], context: CheckContext, within: float) -> ServiceStatus:
@@ -168,7 +168,7 @@ async def _act(
 ) -> Completed:
     if argv is None:
         raise RemediationError(f"no {verb} command is set", permanent=True)
-    within = context.timeout * _OWN_SHARE - spent
+    within = context.timeout * OWN_SHARE - spent
     if within <= 0:
         raise RemediationError(f"no time is left for the {verb} command {argv[0]}")
     try:

@@ -26,6 +26,7 @@ from daemon.managers._supervisor_rpc import (
     UnreachableError,
 )
 from daemon.plugin import (
+    OWN_SHARE,
     CheckContext,
     CheckError,
     Field,
@@ -47,7 +48,6 @@ rules:
   worker-down: {check: worker_health, when: up == 0, for: 30s, steps: [restart: {}]}
 """
 _ANSWER_WITHIN = 5.0  # seconds; supervisord answers in milliseconds, or hangs
-_OWN_SHARE = 0.95  # of the given time: we say what is still going on before the daemon ends us
 _MOST_NAMES = 20  # programs named in an error
 _WORST_FIRST = (ServiceState.BUSY, ServiceState.FAILED, ServiceState.STOPPED, ServiceState.UNKNOWN)
 
@@ -127,7 +127,7 @@ async def status(options: Options, context: CheckContext) -> ServiceStatus:
 
 
 async def _act(options: Options, context: CheckContext, verb: Callable[[Program], Awaitable[str]]) -> str:
-    deadline = asyncio.get_running_loop().time() + context.timeout * _OWN_SHARE
+    deadline = asyncio.get_running_loop().time() + context.timeout * OWN_SHARE
     try:
         async with _connect(options, context) as supervisord:
             try:
@@ -148,7 +148,7 @@ def _connect(options: Options, context: CheckContext) -> Supervisord:
         options.socket,
         username=options.username,
         password=options.password,
-        answer_within=min(_ANSWER_WITHIN, context.timeout * _OWN_SHARE),
+        answer_within=min(_ANSWER_WITHIN, context.timeout * OWN_SHARE),
     )
 
 

@@ -250,10 +250,12 @@ class Aftercare:
     def needs_runs(self, check: str) -> bool:
         """Whether an attempt is being verified by this check now."""
         now = self._clock.steady()
-        return any(
-            watch.settled is not None and now >= watch.settled and any(name == check for name, _ in watch.members)
-            for watch in self._board.watches.values()
-        )
+        for watch in self._board.watches.values():  # after every run, with as many attempts as are under way
+            if watch.settled is not None and now >= watch.settled:
+                for name, _ in watch.members:
+                    if name == check:
+                        return True
+        return False
 
     # ---- start --------------------------------------------------------------------------------------------------
 

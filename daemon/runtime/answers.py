@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from daemon.engine.verification import Watch
+from daemon.engine.proof import wall_of
+from daemon.engine.verification import Watch, is_before_verify
 from daemon.model.explanation import GuardAnswer, NextStep
-from daemon.model.incident import IncidentState
+from daemon.model.incident import Hold, IncidentState
+from daemon.model.moment import Stamp
 from daemon.model.rule import Rule, Verdict
 from daemon.model.track import Ladder, Track
 from daemon.model.units import rough_duration
@@ -23,7 +25,8 @@ class Situation:
     verdict: Verdict | None  # None: the check has not run
     because: str
     blind: str | None  # why the newest run could not look
-    needed: float  # seconds that must count: `for` or `clear_for`
+    needed: float  # seconds that must count: `for`, `clear_for`, or a root's settle
+    root: str | None = None  # the upstream service whose settle that is, once nothing mutes an incident any more
     ladder: Ladder | None
     watch: Watch | None  # the ladder's attempt under way
     is_looking: bool  # its second look is under way
@@ -38,6 +41,12 @@ def clock_time(wall: float, now: float) -> str:
     """A moment as people read it in a sentence: `12:03:05Z`, with its date if that is not today."""
     at, today = datetime.fromtimestamp(wall, UTC), datetime.fromtimestamp(now, UTC)
     return f"{at:%H:%M:%S}Z" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def lasting(hold: Hold, now: Stamp) -> str:
+    """A hold in words that stay true: what holds, and until which moment where that is known."""
+    until = wall_of(hold.until, now)
+    return f"{hold.sentence}, until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S}Z" if until else hold.sentence
 
 
 def said(answer: GuardAnswer, now: float) -> str:
@@ -61,9 +70,19 @@ def answer(it: Situation) -> str:
         then = f"; then {_coming(it)}" if it.next else ""
         return f"it is breached, but not for long enough yet: {counted} of {needed} count{then}"
     if it.track.state is IncidentState.RECOVERING:
-        counted, needed = rough_duration(it.track.counted), rough_duration(it.needed)
-        return f"it is clear again, so nothing is done: {counted} of {needed} count towards closing it"
+        return _recovering(it)
     return _inactive(it)
+
+
+def _recovering(it: Situation) -> str:
+    closing = f"{rough_duration(it.track.counted)} of {rough_duration(it.needed)} count towards closing it"
+    if it.watch is None:
+        return f"it is clear again, so nothing is done: {closing}"
+    attempt = it.watch.attempt
+    if attempt.would or is_before_verify(it.watch, it.now):
+        return f"{under_way(it.watch, it.now, it.wall, observes=it.observes)}; it is clear again: {closing}"
+    done = f"{attempt.remediation} of {attempt.resource} was done and is being verified"  # its deadline stands still
+    return f"{done}: it is clear again, and {closing}"
 
 
 def _inactive(it: Situation) -> str:
@@ -78,7 +97,8 @@ def _inactive(it: Situation) -> str:
 def _coming(it: Situation) -> str:
     """What would come of the next step."""
     if it.next is None or not it.next.is_left:
-        return "nothing is left to do"
+        relapse = rough_duration(it.rule.relapse)
+        return f"it would be for people: every try was made, until it has stayed closed for {relapse}"
     what = f"{it.next.remediation} of {it.next.resource}"
     held = it.next.held
     return f"{what} would be held by {said(held[0], it.wall)}" if held else f"{what} would be done"
@@ -105,14 +125,17 @@ def _firing(it: Situation) -> str:
     if held:
         return f"{it.next.remediation} of {it.next.resource} is held by {said(held[0], it.wall)}"
     if it.track.muted:
-        return counts_anew(it.track, it.needed)
+        return counts_anew(it.track, it.needed, it.root)
     return f"no guard holds: {it.next.remediation} of {it.next.resource} comes next, once a second look confirms it"
 
 
-def counts_anew(track: Track, needed: float) -> str:
-    """Why one that was held by planned work or a sick upstream is not proposed yet."""
+def counts_anew(track: Track, needed: float, root: str | None) -> str:
+    """Why one that was held by planned work or a sick upstream is not proposed yet; `root`: its settle decides."""
     counted = f"{rough_duration(track.counted)} of {rough_duration(needed)}"
-    return f"what held it (planned work, or what it depends on) is over, and `for` counts anew: {counted}"
+    over = "what held it (planned work, or what it depends on) is over"
+    return f"{over}, and " + (
+        f"time counts anew: {counted}, the settle of {root}" if root else f"`for` counts anew: {counted}"
+    )
 
 
 def under_way(watch: Watch, now: float, wall: float, *, observes: bool) -> str:

@@ -75,6 +75,7 @@ class Assembly:
             concurrency=setup.settings.concurrency,
             coalesce=coalesce,
             spread=spread,
+            gives_way=self.executor.is_deciding,
             on_lag=metrics.schedule_lag.observe,
             on_skip=lambda check, why: metrics.check(check.name).skipped(),
         )
@@ -84,16 +85,16 @@ class Assembly:
     def _wire_judges(self) -> None:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
-        health, holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
-        situation = self._wire_people(health, flaps)
-        holds.is_quiet = situation.is_quiet
-        self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=holds, clock=clock)
-        self.aftercare = Aftercare(bindings, board=board, holds=holds, clock=clock, metrics=metrics)
+        health, self.holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
+        self.situation = situation = self._wire_people(health, flaps)
+        self.holds.is_quiet = situation.is_quiet
+        self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
+        self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
         self.healing = Healing(
             bindings,
             board=board,
             health=health,
-            holds=holds,
+            holds=self.holds,
             situation=situation,
             approvals=self.approvals,
             orders=self.orders,
@@ -279,8 +280,8 @@ class Assembly:
         """What heald can say of why it acts or does not, by the configuration in use."""
         bindings, newest = self._bindings, self.runs.newest
         standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
-        asking = Outlooks(bindings, executor=self.executor, claims=self.healing.claims)
-        return Proof(bindings, standings, self.board, asking, self.store, self._clock)
+        outlooks = Outlooks(bindings, self.board, healing=self.healing, executor=self.executor)
+        return Proof(bindings, standings, self.board, outlooks, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

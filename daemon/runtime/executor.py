@@ -59,12 +59,17 @@ class Executor:
         self._connections = connections
         self._asking = Asking(board=board, connections=connections, clock=clock, node=node)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._undecided = 0  # proposals that neither became a claim nor are held yet
         self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)  # for second looks
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration; what is under way ends under the old one."""
         self._bindings = bindings
         self._places = asyncio.Semaphore(bindings.setup.settings.concurrency)
+
+    def is_deciding(self) -> bool:
+        """Whether anything is on its way to a claim: what else there is to do can wait for a moment."""
+        return self._undecided > 0 or self._healing.has_proposals
 
     async def run(self) -> Never:
         """The standing task: weigh the proposals of each instant, most severe first."""
@@ -108,11 +113,11 @@ class Executor:
     # ---- one proposal -------------------------------------------------------------------------------------------
 
     async def _heal(self, proposal: Proposal, bindings: Bindings) -> None:
-        await self._look_again(proposal, bindings)
-        found = await self.ask_around(proposal, bindings)
-        if proposal.step.needs_approval and not proposal.would:
-            self._approvals.fits(proposal, await self.ask_plan(proposal, bindings))
-        attempt = self._healing.after_look(proposal, found=found)
+        self._undecided += 1
+        try:
+            attempt = await self._decide(proposal, bindings)
+        finally:
+            self._undecided -= 1
         if attempt is None:
             self._runs.flush()
         elif attempt.would:
@@ -120,9 +125,20 @@ class Executor:
             self._runs.flush()
             self._aftercare.planned(attempt.id, (await self.ask_plan(proposal, bindings)).summary)
             self._runs.flush()
-        elif await self._claim(proposal, attempt):
+        else:
             await self._effect(proposal, attempt, bindings)
             self._runs.flush()
+
+    async def _decide(self, proposal: Proposal, bindings: Bindings) -> Attempt | None:
+        """The attempt, committed unless nothing is to be done; None if it is held."""
+        await self._look_again(proposal, bindings)
+        found = await self.ask_around(proposal, bindings)
+        if proposal.step.needs_approval and not proposal.would:
+            self._approvals.fits(proposal, await self.ask_plan(proposal, bindings))
+        attempt = self._healing.after_look(proposal, found=found)
+        if attempt is None or attempt.would or await self._claim(proposal, attempt):
+            return attempt
+        return None
 
     async def _look_again(self, proposal: Proposal, bindings: Bindings) -> None:
         """Run the check and those of all upstream services once more, each with its own timeout."""
@@ -130,7 +146,10 @@ class Executor:
         upstream = setup.upstream.get(proposal.service or "", ())
         names = [name for service in upstream for name in bindings.checks_of.get(service, ())]
         checks: list[Check] = [setup.checks[name] for name in dict.fromkeys([*names, proposal.check])]
-        await asyncio.gather(*(self._look(check) for check in checks))
+        if len(checks) == 1:
+            await self._look(checks[0])  # a task for it would wait for its turn of the loop, and so would we for it
+        else:
+            await asyncio.gather(*(self._look(check) for check in checks))
 
     async def _look(self, check: Check) -> None:
         """Look and judge at once: a regular run that ends later must be judged later too."""

@@ -63,17 +63,19 @@ class Harm:
         """The checks of the services that depend on what was acted on."""
         return set(self._checks_of(self._dependants(attempt.resource, _joined(attempt))))
 
+    def checks_that_tell(self, attempt: Attempt) -> frozenset[str]:
+        """The checks whose runs `found` can find anything in, as long as the configuration stays."""
+        return frozenset(self.checks_around(attempt) | _joined(attempt))
+
     # ---- after it -----------------------------------------------------------------------------------------------
 
     def found(self, attempt: Attempt, run: Run, said: Mapping[tuple[str, str], Judged], settled: float) -> Finding:
         """What a run says; `settled` is the settle's end, behind which no window reaches."""
         excused: list[str] = []
-        service = self._bindings.setup.checks[run.check].service or ""
-        has_another_reason = self._has_another_reason(service, attempt, run.began)
         for name, why, is_planned in self._sick_by(attempt, run, said, settled):
             if name in attempt.sick or name in excused:
                 continue
-            if not is_planned and not (has_another_reason and check_of(name) is None):
+            if not is_planned and (check_of(name) is not None or not self._has_another_reason(attempt, run)):
                 return Finding(why, tuple(excused))
             excused.append(name)
         return Finding(None, tuple(excused))
@@ -140,9 +142,11 @@ class Harm:
     def _checks_of(self, services: Iterable[str]) -> list[str]:
         return [check for service in services for check in self._bindings.checks_of.get(service, ())]
 
-    def _has_another_reason(self, service: str, attempt: Attempt, at: float) -> bool:
-        """Whether heald acts on a service itself, or has not let settle what it did to another that this one needs."""
-        managers, needed = self._bindings.setup.managers, self._bindings.setup.upstream.get(service, ())
+    def _has_another_reason(self, attempt: Attempt, run: Run) -> bool:
+        """Whether heald acts on a run's service, or has not let settle what it did to another that this one needs."""
+        setup, at = self._bindings.setup, run.began
+        service = setup.checks[run.check].service or ""
+        managers, needed = setup.managers, setup.upstream.get(service, ())
         own = managers[service].resource if service in managers else None
         between = {managers[name].resource for name in needed if name in managers} - {attempt.resource}
         return any(

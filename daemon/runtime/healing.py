@@ -1,5 +1,6 @@
 """From a breach to a claim: proposals, guards, holds, the second look. Nothing here waits."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from daemon.engine import ladder as ladders
@@ -7,6 +8,7 @@ from daemon.engine.condition import View
 from daemon.engine.counting import steady_of
 from daemon.engine.facts import FITS, Fit
 from daemon.engine.guards import Facts, Proposal, decide
+from daemon.engine.verification import Member
 from daemon.errors import RemediationError
 from daemon.logs import log
 from daemon.model.check import Run
@@ -179,12 +181,14 @@ class Healing:
             return True
         if self._orders.maintenance(self._situation.scope(binding, track.subject)) is not None:
             return True
-        root, _ = self._health.upstream_well_since(binding.check.service)
-        roots = (root,) if root else binding.upstream  # after a restart nobody knows which was sick: the longest holds
-        if track.counted < max(binding.timing.for_seconds, *(self._bindings.root_settle(it) for it in roots), 0.0):
+        if track.counted < self.counts_anew(binding)[0]:
             return False
         self._board.put_track(replace(track, muted=False), is_change=True)
         return True
+
+    def counts_anew(self, binding: Binding) -> tuple[float, str | None]:
+        """Seconds that count anew after what muted an incident, and the root whose settle they are, if they are one."""
+        return self._health.counts_anew(binding)
 
     def drain(self) -> list[Proposal]:
         """The proposals of this instant: highest severity, then oldest firing, then order in the file."""
@@ -210,6 +214,10 @@ class Healing:
             if key != key_of(proposal) and (proposal.would or not would)
         }
         return self._situation.facts(proposal, reserved=reserved, found=found)
+
+    def too_few(self, proposal: Proposal, besides: Iterable[Member]) -> str | None:
+        """Why `min_healthy` would hold a proposal if these incidents' members were acted on too."""
+        return self._situation.too_few(proposal, besides)
 
     def weigh(self, proposal: Proposal) -> bool:
         """Ask the guards; true if the proposal goes on to its second look. Its resource is then reserved."""

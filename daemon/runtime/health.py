@@ -1,14 +1,16 @@
 """Which services are sick, as far as those that depend on them need to know."""
 
 import math
+from collections.abc import Collection
 
 from daemon.model.check import Check, Run
 from daemon.model.incident import IncidentState
 from daemon.model.service import Service
-from daemon.runtime.bindings import Bindings
+from daemon.runtime.bindings import Binding, Bindings
 from daemon.runtime.board import Board
 
 _SICK = (IncidentState.PENDING, IncidentState.FIRING)
+_NAMED = 5  # members that a sentence names
 
 
 class Health:
@@ -67,10 +69,11 @@ class Health:
         service = self._bindings.setup.services.get(configured.service or "")
         return configured.discovers and service is not None and service.min_healthy is not None
 
-    def too_few(self, service: Service, acted_on: str) -> str | None:
+    def too_few(self, service: Service, acted_on: str, others: Collection[str] = ()) -> str | None:
         """Why acting on one member would leave too few healthy; None if enough would stay so, whatever becomes of it.
 
-        A member is a subject of the checks of a service; one is healthy if every check that sees it has it up.
+        A member is a subject of the checks of a service; one is healthy if every check that sees it has it up, and
+        nobody knows what will become of `others`, which are acted on at the same time.
         """
         healthy: dict[str, bool] = {}
         for check in self._bindings.checks_of.get(service.name, ()):
@@ -79,11 +82,17 @@ class Health:
         wanted = service.min_healthy or 0.0
         if service.min_healthy_percent:
             wanted = math.ceil(wanted * len(healthy) / 100)
-        staying = sum(is_up for subject, is_up in healthy.items() if subject != acted_on)
-        if staying >= wanted and healthy:
+        if not healthy:
+            return f"no check has found the members of {service.name} yet, so how many would stay healthy is not known"
+        staying = sum(is_up for subject, is_up in healthy.items() if subject != acted_on and subject not in others)
+        if staying >= wanted:
             return None
         least = f"{service.min_healthy:g}{'%' if service.min_healthy_percent else ''}"
-        return f"{staying} of {len(healthy)} members of {service.name} would stay healthy, and min_healthy is {least}"
+        too = sorted(set(others) & healthy.keys() - {acted_on})
+        named = ", ".join(too[:_NAMED]) + (f" and {len(too) - _NAMED} more" if len(too) > _NAMED else "")
+        meanwhile = f" while {named} {'is' if len(too) == 1 else 'are'} acted on too" if too else ""
+        would = f"{staying} of {len(healthy)} members of {service.name} would stay healthy{meanwhile}"
+        return f"{would}, and min_healthy is {least}"
 
     def self_test(self) -> str | None:
         """What says that heald's own network is broken: a check of `self_test` that is down, blind or not run yet."""
@@ -126,3 +135,15 @@ class Health:
         ]
         at, name = max(known, default=(float("-inf"), None))
         return name, at
+
+    def counts_anew(self, binding: Binding) -> tuple[float, str | None]:
+        """Seconds that count anew once nothing mutes an incident any more: its `for`, or if longer a root's settle.
+
+        And whose settle it is.
+        """
+        root, _ = self.upstream_well_since(binding.check.service)
+        roots = (root,) if root else binding.upstream  # after a restart nobody knows which was sick: the longest holds
+        settles = ((self._bindings.root_settle(it), it) for it in roots)
+        longest, of = max(settles, default=(0.0, None))
+        for_seconds = binding.timing.for_seconds
+        return (longest, of) if longest > for_seconds else (for_seconds, None)

@@ -9,6 +9,7 @@ from daemon.metrics import Metrics
 from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
 from daemon.model.track import HoldRecord
 from daemon.protocols import Clock
+from daemon.runtime.answers import lasting
 from daemon.runtime.board import Board, LadderKey
 
 
@@ -30,6 +31,7 @@ class Holds:
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
         self._held_at: dict[LadderKey, float] = {}
         self._recorded: dict[LadderKey, HoldReason] = {}
+        self._words: dict[LadderKey, Hold] = {}  # the newest: the same reason may last longer than was recorded
 
     def put(self, proposal: Proposal, hold: Hold, *, goes_on: bool = False) -> None:
         """Keep the hold in force; record it when its reason changes; tell people where it is for them.
@@ -38,6 +40,7 @@ class Holds:
         recorded again: two reasons that take turns at every run are no change.
         """
         key, now = key_of(proposal), self._clock.stamp()
+        hold = replace(hold, sentence=lasting(hold, now))
         ladder = self._board.ladders[key]
         held_for, since = ladder.held_for, self._held_at.get(key)
         told = [it for it in self._firing(key) if not self._is_muted(it)]
@@ -56,17 +59,27 @@ class Holds:
             self._record(proposal, hold)
         if kept.hold is None:
             self._recorded.pop(key, None)
+        self._words[key] = hold
         for incident in self._firing(key):
             if incident.hold is not hold.reason and not is_said:
-                self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
+                self._board.put_incident(self._said(incident, hold))
         if hold.reason in (HoldReason.UPSTREAM, HoldReason.MAINTENANCE):
             self._mute(key)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
             self.hand_over(key, hold.reason, hold.sentence)
 
+    def now(self, incident: Incident) -> Incident:
+        """The incident as it is held now; what was recorded are the words of when its reason changed."""
+        hold = self._words.get(self._board.ladder_of.get(incident.id, ("", "")))
+        return incident if hold is None or hold.reason is not incident.hold else self._said(incident, hold)
+
+    def _said(self, incident: Incident, hold: Hold) -> Incident:
+        return replace(incident, hold=hold.reason, hold_sentence=hold.sentence)
+
     def end(self, key: LadderKey) -> None:
         """Nothing holds the ladder any more: it acts, or it is quiet."""
         self._held_at.pop(key, None)
+        self._words.pop(key, None)
         self._recorded.pop(key, None)
         for incident in self._board.open_incidents(key):
             if incident.hold is not None:
@@ -150,5 +163,5 @@ class Holds:
         if found:  # one hold, as of every other reason; people are told by `hand_over`, so not in the log
             self._note(*key, found[0].id, remediation, hold)
         for incident in found:
-            self._board.put_incident(replace(incident, hold=hold.reason, hold_sentence=hold.sentence))
+            self._board.put_incident(self._said(incident, hold))
         self.hand_over(key, hold.reason, hold.sentence)

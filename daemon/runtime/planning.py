@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.model.explanation import PlanEntry
-from daemon.model.incident import IncidentState
-from daemon.model.remediation import Attempt
+from daemon.model.incident import HoldReason, IncidentState
 from daemon.model.rule import Verdict
 from daemon.protocols import Clock
 from daemon.runtime.answers import said
 from daemon.runtime.bindings import Bindings
-from daemon.runtime.outlooks import Outlooks
+from daemon.runtime.outlooks import Draft, Outlooks
 from daemon.runtime.standing import Outlook, Place, Standings
 
 PLANNED_AT_MOST = 50  # entries: each is asked for its plan, for ten seconds at most
@@ -20,20 +19,19 @@ Pair = tuple[Place, Outlook]
 async def plan(bindings: Bindings, standings: Standings, asking: Outlooks, clock: Clock) -> list[PlanEntry]:
     """Of every firing, breached ladder what comes next, in the order in which heald would take them.
 
-    Each is told with what those before it would leave: their attempts count, and their resources are taken.
+    Each is told with what those before it would leave: their attempts count, their resources are taken, and what they
+    are for may become anything, so that it does not count as healthy.
     """
     ordered = sorted(_pairs(bindings, standings), key=lambda pair: _turn(*pair))[:PLANNED_AT_MOST]
     outlooks = await asyncio.gather(*(asking.asked(outlook) for _, outlook in ordered))
-    made: list[Attempt] = []
-    taken: dict[str, str] = {}
+    made: list[Draft] = []
     entries = []
     for (place, _), asked in zip(ordered, outlooks, strict=True):
-        outlook = asking.after(asked, made, taken)
+        outlook = asking.after(asked, made)
         under_way = standings.under_way(place, acts=True) or standings.counts_anew(place, outlook)
         draft = asking.draft(outlook) if under_way is None else None
         if draft is not None:
             made.append(draft)
-            taken[draft.resource] = draft.rule
         entries.append(_entry(place, outlook, under_way, clock.stamp().wall))
     return entries
 
@@ -80,6 +78,10 @@ def _answer(outlook: Outlook, wall: float) -> str:
     what = f"{step.remediation} of {step.resource}"
     if not step.held:
         return f"{what} would be done now, once a second look confirms it"
-    rest = ", ".join(dict.fromkeys(it.reason.value for it in step.held[1:]))
+    first, rest = step.held[0], ", ".join(dict.fromkeys(it.reason.value for it in step.held[1:]))
     then = f"held by {rest}" if rest else "done"
-    return f"{what} is held by {said(step.held[0], wall)}; after that it would be {then}"
+    if first.reason is HoldReason.STORM and not rest:
+        then += " in its turn, the lowest service first and one at a time"
+    if first.reason is HoldReason.APPROVAL and outlook.facts is not None and outlook.facts.approval is None:
+        return f"people would be asked now to agree to {what}; once they do it would be {then}"
+    return f"{what} is held by {said(first, wall)}; after that it would be {then}"

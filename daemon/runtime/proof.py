@@ -157,7 +157,7 @@ def _ending(story: IncidentStory) -> str:
     """How an incident without a rule that could act on it went, in one sentence."""
     incident, made = story.incident, [it for it in story.attempts if not it.would]
     if incident.rule.startswith(OWN) and incident.closed is None:
-        return f"{incident.because}: heald acts on nothing here, and only tells people"
+        return f"{incident.because}: {incident.hold_sentence or 'heald acts on nothing here, and only tells people'}"
     paper = len(story.attempts) - len(made)
     parts = [f"{len(made)} attempt{'s' if len(made) != 1 else ''}"] if made or not paper else []
     parts += [f"{paper} on paper"] if paper else []
@@ -165,4 +165,5 @@ def _ending(story: IncidentStory) -> str:
     found = f", the last {last.verification or last.state}" if last is not None else ""
     held = "" if story.attempts or not story.holds else f", held last by {story.holds[-1].reason}"
     told = f", handed to people because of {incident.handed_over}" if incident.handed_over else ""
-    return f"rule {incident.rule} on {incident.check}: {incident.state} after {' and '.join(parts)}{found}{held}{told}"
+    where = f"rule {incident.rule}" + (f" on {incident.check}" if incident.check else "")
+    return f"{where}: {incident.state} after {' and '.join(parts)}{found}{held}{told}"

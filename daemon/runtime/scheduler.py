@@ -14,10 +14,11 @@ from typing import Any, Never
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.protocols import Clock
-from daemon.runtime.timetable import TIMER, Entry, Slot, Timer, aligned, next_due, phase
+from daemon.runtime.timetable import TIMER, Entry, Slot, Timer, aligned, next_due, phase, why_waiting
 
 LONGEST_SLEEP = 5.0  # seconds: a suspended host stops the loop's clock, not the steady one; and `progress` must move
 _SHORTEST_SLEEP = 1e-6  # seconds: less may not move a clock's floating point at all
+AT_ONCE = 4  # runs that begin in one step of the loop, which then sees to all else
 _CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
 
 
@@ -27,6 +28,7 @@ class Scheduler:
     `start_run` does one whole run; an exception out of it is a bug of ours and ends `run`. `interval` is asked after
     each run how many seconds lie between a check's runs now. `coalesce` is the most seconds a run or a timer may be
     late to begin together with others. With `spread` the first runs lie over one interval, else they are due at once.
+    While `gives_way` says so they begin one by one.
     `on_lag` hears how many seconds after its due time each run began, `on_skip` of every one that was due in vain.
     """
 
@@ -39,6 +41,7 @@ class Scheduler:
         concurrency: int,
         coalesce: float = 0.2,
         spread: bool = True,
+        gives_way: Callable[[], bool] = lambda: False,
         on_lag: Callable[[float], None],
         on_skip: Callable[[Check, str], None],
     ) -> None:
@@ -49,6 +52,7 @@ class Scheduler:
         self._interval = interval
         self._coalesce = coalesce
         self._spread = spread
+        self._gives_way = gives_way
         self._on_lag = on_lag
         self._on_skip = on_skip
         self._heap: list[Entry] = []
@@ -61,6 +65,7 @@ class Scheduler:
         self._loop: asyncio.AbstractEventLoop | None = None  # None: nothing is started
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0  # steady seconds
+        self._going_on: asyncio.Handle | None = None  # more runs begin with the loop's next step, and not before
         self._failed: asyncio.Future[None] | None = None
 
     @property
@@ -94,10 +99,10 @@ class Scheduler:
         """Find the next due time of a new or an edited check; false if it is the one that it had."""
         before, slot.check = slot.check, check
         if before is None or (slot.ran_for is None and before.every != check.every):
-            self._set_interval(slot, check.every)
+            slot.set_interval(check.every, self._coalesce)
             slot.due = now + check.every * phase(slot.name) if self._spread else now
         elif slot.ran_for is not None and (before.every, before.retry_every) != (check.every, check.retry_every):
-            self._set_interval(slot, self._interval(check))
+            slot.set_interval(self._interval(check), self._coalesce)
             slot.due = next_due(slot.ran_for, slot.interval, now)
         else:
             return False
@@ -118,10 +123,6 @@ class Scheduler:
         timer = Timer(callback)
         self._push(aligned(when, self._coalesce), TIMER, timer)
         return timer
-
-    def _set_interval(self, slot: Slot, interval: float) -> None:
-        slot.interval = interval
-        slot.set_grid(self._coalesce)
 
     def _enter(self, slot: Slot) -> None:
         self._push(aligned(slot.due, slot.grid), slot.order, slot)
@@ -148,9 +149,10 @@ class Scheduler:
 
     def _rest(self) -> None:
         self._loop = None
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        for handle in (self._alarm, self._going_on):
+            if handle is not None:
+                handle.cancel()
+        self._alarm = self._going_on = None
 
     def _arm(self, now: float) -> None:
         """Have the loop call the next turn."""
@@ -194,7 +196,7 @@ class Scheduler:
         elif slot.wanted is None:
             self._want(slot, due)
         elif slot.turn != self.progress:
-            self._skip(slot, f"its last run has not begun: {self.concurrency} are in flight, the most that may be")
+            self._skip(slot, why_waiting(len(self._tasks), self.concurrency))
 
     def _skip(self, slot: Slot, why: str) -> None:
         if slot.check is not None:
@@ -222,9 +224,13 @@ class Scheduler:
             self._fresh.sort(key=Slot.rank)
         self._waiting += self._fresh
         self._fresh.clear()
-        if self._loop is None:
-            return
-        while self._waiting and len(self._tasks) < self.concurrency:
+        if self._going_on is None:
+            self._begin_some(now)
+
+    def _begin_some(self, now: float) -> None:
+        """Start a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
+        begun, most = 0, 1 if self._gives_way() else AT_ONCE
+        while self._loop is not None and self._waiting and begun < most and len(self._tasks) < self.concurrency:
             slot = self._waiting.popleft()
             if slot.check is None or slot.wanted is None:
                 continue
@@ -235,6 +241,16 @@ class Scheduler:
             slot.ran_for = due
             self._on_lag(now - due)
             task.add_done_callback(slot.on_end)
+            begun += 1
+        if begun and self._waiting and self._loop is not None:
+            self._going_on = self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = None
+        try:
+            self._begin_some(self._clock.steady())
+        except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
+            self._fail(error)
 
     def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -255,7 +271,7 @@ class Scheduler:
         else:
             interval = self._interval(slot.check)
             if interval != slot.interval and slot.ran_for is not None:
-                self._set_interval(slot, interval)
+                slot.set_interval(interval, self._coalesce)
                 slot.due = next_due(slot.ran_for, interval, self._clock.steady())
                 self._enter(slot)
             if slot.again is not None:

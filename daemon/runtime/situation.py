@@ -1,11 +1,16 @@
 """What the guards may look at when a proposal is weighed: gathered here, judged in the engine."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.guards import Facts, Proposal
+from daemon.engine.guards_of_state import clock_jumped, self_test, startup_grace, storm
+from daemon.engine.proof import wall_of
+from daemon.engine.verification import Member
 from daemon.model.approval import Approval
 from daemon.model.check import Check
+from daemon.model.explanation import GuardAnswer
 from daemon.model.incident import Hold, Incident
 from daemon.model.order import Scope
 from daemon.protocols import Clock
@@ -82,7 +87,7 @@ class Situation:
             stopped_why=found.stopped,
             flap_percent=self._flaps.too_many((proposal.rule.name, proposal.check, proposal.subject)),
             storm=self._storm.hold(proposal.service),
-            min_healthy_why=self._too_few(proposal),
+            min_healthy_why=self.too_few(proposal),
             conflict_why=self._conflict(proposal) or found.conflict,
             approval=self.approval(proposal),
             attempts=list(self._board.attempts.values()),
@@ -92,6 +97,22 @@ class Situation:
             manager_busy=found.busy,
             upstream_sick={proposal.service: sick} if proposal.service and sick else {},
         )
+
+    def holding(self) -> Iterator[GuardAnswer]:
+        """What keeps heald from acting on anything at all now; pauses and the store apart, which are told otherwise."""
+        around = self._circumstances
+        around.watch_clock()
+        facts = Facts(
+            now=self._clock.stamp(),
+            settings=self._bindings.setup.settings,
+            grace_until=around.grace_until,
+            jumped_until=around.jumped_until,
+            self_test_why=self._health.self_test(),
+            storm=self._storm.hold(None) if self._storm.is_on else None,
+        )
+        for guard in (startup_grace, clock_jumped, self_test, storm):
+            if (hold := guard(None, facts)) is not None:
+                yield GuardAnswer(reason=hold.reason, hold=hold, until=wall_of(hold.until, facts.now))
 
     def scope(self, binding: Binding, subject: str) -> Scope:
         """What an incident of this rule, check and subject is about."""
@@ -109,11 +130,22 @@ class Situation:
         """What was asked of people for this step of this ladder, if something can still come of it."""
         return self._approvals.of(proposal)
 
-    def _too_few(self, proposal: Proposal) -> str | None:
+    def too_few(self, proposal: Proposal, besides: Iterable[Member] = ()) -> str | None:
+        """Why too few members of the service would stay healthy; `besides` are acted on at the same time."""
         service = self._bindings.setup.services.get(proposal.service or "")
         if service is None or service.min_healthy is None:
             return None
-        return self._health.too_few(service, proposal.subject)
+        checks = self._bindings.checks_of[service.name]
+        others = {subject for check, subject in (*self._acted_on(proposal), *besides) if check in checks}
+        return self._health.too_few(service, proposal.subject, others)
+
+    def _acted_on(self, proposal: Proposal) -> Iterator[Member]:
+        """What other ladders' attempts under way were made for: until they are verified it may become anything."""
+        for watch in self._board.watches.values():
+            attempt = watch.attempt
+            is_own = (attempt.rule, attempt.ladder) == (proposal.rule.name, proposal.ladder.resource)
+            if not is_own and (proposal.would or not attempt.would):
+                yield from watch.members
 
     def _conflict(self, proposal: Proposal) -> str | None:
         for path in self._bindings.conflicts(proposal.service):

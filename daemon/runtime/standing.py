@@ -129,9 +129,10 @@ class Standings:
         except RemediationError as error:
             return Outlook(impossible=self._bindings.setup.masks.text(str(error)))
         if goes_to_act:
-            proposal = replace(proposal, would=proposal.step.remediation not in settings.allow)
+            proposal = replace(proposal, would=False)  # nothing on paper holds it
         facts = self._healing.facts(proposal)
         if goes_to_act:  # would-be counts and ladders start anew then
+            proposal = replace(proposal, would=proposal.step.remediation not in settings.allow)
             real = [it for it in facts.attempts if not it.would]
             facts = replace(facts, settings=replace(settings, mode=Mode.ACT), attempts=real, would_watches={})
         step = replace(next_step(proposal, facts), is_left=found is not None)
@@ -167,7 +168,7 @@ class Standings:
     def counts_anew(self, place: Place, outlook: Outlook) -> str | None:
         """Why nothing is proposed yet of what was held by planned work or a sick upstream, in a sentence."""
         waits = place.track.muted and outlook.next is not None and not outlook.next.held
-        return counts_anew(place.track, _needed(place)) if waits else None
+        return counts_anew(place.track, *self._healing.counts_anew(place.binding)) if waits else None
 
     # ---- the whole of it ----------------------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class Standings:
             state=track.state,
             since=since or (incident.opened if incident is not None else None),
             counted=track.counted,
-            needed=_needed(place),
+            needed=self._needed(place),
             incident=track.incident,
             hold=incident.hold if incident is not None else None,
             hold_sentence=incident.hold_sentence if incident is not None else "",
@@ -213,8 +214,9 @@ class Standings:
                 verdict=place.verdict,
                 because=place.binding.when.because(place.view) if place.view is not None else "",
                 blind=blind if blind is not ABSENT else f"it finds {place.subject} no more",
-                needed=_needed(place),
+                needed=self._needed(place),
                 ladder=ladder,
+                root=self._healing.counts_anew(place.binding)[1],
                 watch=self._board.watches.get(ladder.attempt or "") if ladder is not None else None,
                 is_looking=key is not None and self._healing.is_looking(key),
                 impossible=outlook.impossible,
@@ -224,6 +226,15 @@ class Standings:
                 wall=now.wall,
             )
         )
+
+    def _needed(self, place: Place) -> float:
+        """Seconds that must count for the next state, or before it is proposed."""
+        timing, track = place.binding.timing, place.track
+        if track.state is IncidentState.RECOVERING:
+            return timing.clear_for
+        if track.state is IncidentState.PENDING:
+            return timing.for_seconds
+        return self._healing.counts_anew(place.binding)[0] if track.muted else 0.0
 
 
 def next_step(proposal: Proposal, facts: Facts) -> NextStep:
@@ -255,14 +266,6 @@ def _operands(place: Place) -> tuple[Operand, ...]:
     _remember(clear_when, other, place.track.memory[place.binding.rings :])
     texts = {it.text for it in found}
     return (*found, *(it for it in clear_when.operands(other) if it.text not in texts))
-
-
-def _needed(place: Place) -> float:
-    """Seconds that must count for the next state."""
-    timing, track = place.binding.timing, place.track
-    if track.state is IncidentState.RECOVERING:
-        return timing.clear_for
-    return timing.for_seconds if track.state is IncidentState.PENDING or track.muted else 0.0
 
 
 def _remember(condition: Condition, view: View, memory: tuple[tuple[str, ...], ...]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from daemon.logs import log
 from daemon.model.incident import OWN, Hold, HoldReason, Incident, IncidentState
 from daemon.model.rule import Severity
-from daemon.model.units import rough_duration
+from daemon.model.units import format_duration
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
@@ -48,10 +48,12 @@ class Storm:
             return None
         self._look()
         if self._newest is not None:
-            until = self._newest + settings.quiet
-            left = rough_duration(max(0.0, until - self._clock.steady()))
-            sentence = f"too many services are sick at once to be faults of their own; acting waits for {left} of quiet"
-            return Hold(reason=HoldReason.STORM, sentence=sentence, until=until)
+            waits = f"it waits for {format_duration(settings.quiet)} of quiet"
+            if self._newest >= self._looked:  # nobody knows how long it lasts
+                sentence = f"too many services are sick at once to be faults of their own; {waits}"
+                return Hold(reason=HoldReason.STORM, sentence=sentence)
+            sentence = f"too many services were sick at once; {waits}"
+            return Hold(reason=HoldReason.STORM, sentence=sentence, until=self._newest + settings.quiet)
         return self._one_at_a_time(service)
 
     def _one_at_a_time(self, service: str | None) -> Hold | None:
@@ -127,7 +129,7 @@ class Storm:
             opened=now,
             because=because,
             hold=HoldReason.STORM,
-            hold_sentence="a storm is for people: nothing is done",
+            hold_sentence="nothing is acted on until it is over, and then on one service at a time, the lowest first",
             handed_over=HoldReason.STORM,
             handed_over_at=now,
         )

@@ -64,9 +64,9 @@ class Slot:
         """Which of two runs begins first: the one due earlier, then the one that stands first in the file."""
         return (self.wanted or 0.0, self.order)
 
-    def set_grid(self, coalesce: float) -> None:
+    def set_interval(self, interval: float, coalesce: float) -> None:
         """Halve the grid until a run is late by a small share of its interval at most: grids of all fit together."""
-        self.grid = coalesce
+        self.interval, self.grid = interval, coalesce
         while self.grid > self.interval * _LATE_SHARE:
             self.grid /= 2
 
@@ -94,3 +94,10 @@ def next_due(base: float, interval: float, now: float) -> float:
 def phase(name: str) -> float:
     """Where in its interval a check's first run lies, 0 to 1: the same at every start, for it follows from the name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) / 2.0**64
+
+
+def why_waiting(in_flight: int, most: int) -> str:
+    """Why a run has not begun when its check is due again, in a sentence."""
+    if in_flight >= most:
+        return f"its last run has not begun: {most} are in flight, the most that may be"
+    return "its last run has not begun: more is due than this host can do"

@@ -39,9 +39,12 @@ class Toolbox:
         )
 
     def _grace(self, timeout: float) -> float:
-        """Who ends a command before the daemon ends the run wants to say so: a half of what is left, and no more."""
+        """Who ends a command before the daemon ends the run wants to say so.
+
+        So its end may take a third of what is left, what it still writes another, and saying so has the last.
+        """
         left = self.timeout - timeout
-        return min(GRACE, left / 2) if left > 0 else GRACE
+        return min(GRACE, left / 3) if left > 0 else GRACE
 
     def connection(self, kind: str, name: str | None) -> Use:
         """As `CheckContext.connection`."""

@@ -16,10 +16,12 @@ from daemon.model.moment import Stamp, age
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
-from daemon.runtime.board import Board
+from daemon.runtime.board import Board, LadderKey
 from daemon.runtime.harm import Harm, is_sick, unseen
 from daemon.runtime.holds import Holds
 from daemon.runtime.judging import Judged
+
+_SWEEP = 1.0  # seconds between two looks for attempts that are past; what a run says of one is never past
 
 
 class Worse:
@@ -30,16 +32,19 @@ class Worse:
         self._harm = harm
         self._holds = holds
         self._clock = clock
-        self._watched: set[str] = set()  # by id
+        self._watched: dict[str, tuple[LadderKey, frozenset[str]]] = {}  # by id: its ladder, the checks that tell
+        self._swept = 0.0  # steady seconds: when those that are past were last left out
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration: what only it looks at dependants with, nobody asked at the claim."""
-        watched = [it for it in self._board.attempts.values() if it.id in self._watched]
+        now, attempts = self._clock.stamp(), self._board.attempts.values()
+        watched = [it for it in attempts if it.id in self._watched and not self._is_past(it, now, now.boottime)]
         before = {attempt.id: self._harm.checks_around(attempt) for attempt in watched}
         self._harm.replace(bindings)
         for attempt in watched:
             added = self._harm.checks_around(attempt) - before[attempt.id]
             self._excuse(attempt, [unseen(check) for check in sorted(added)])
+        self._watched = {attempt.id: self._about(attempt) for attempt in watched}
 
     # ---- at the claim -------------------------------------------------------------------------------------------
 
@@ -47,14 +52,19 @@ class Worse:
         """Look at what becomes of the others from now on; the attempt with what is sick already, or not known."""
         if attempt.would:
             return attempt
-        self._watched.add(attempt.id)
-        return replace(attempt, sick=self._harm.sick_around(attempt.rule, attempt.resource, checks))
+        attempt = replace(attempt, sick=self._harm.sick_around(attempt.rule, attempt.resource, checks))
+        self._watched[attempt.id] = self._about(attempt)
+        return attempt
 
     def resume(self) -> None:
         """Go on with what an earlier daemon did."""
         now = self._clock.stamp()
         attempts = self._board.attempts.values()
-        self._watched = {it.id for it in attempts if not it.would and not self._is_past(it, now, now.boottime)}
+        watched = (it for it in attempts if not it.would and not self._is_past(it, now, now.boottime))
+        self._watched = {attempt.id: self._about(attempt) for attempt in watched}
+
+    def _about(self, attempt: Attempt) -> tuple[LadderKey, frozenset[str]]:
+        return (attempt.rule, attempt.ladder), self._harm.checks_that_tell(attempt)
 
     # ---- after it -----------------------------------------------------------------------------------------------
 
@@ -63,14 +73,18 @@ class Worse:
         if not self._watched:
             return
         now, is_bad = self._clock.stamp(), is_sick(run, said)
-        for name in list(self._watched):
-            attempt = self._board.attempts.get(name)  # none: its claim was not committed
-            ladder = self._board.ladders.get((attempt.rule, attempt.ladder)) if attempt is not None else None
-            is_over = ladder is None or not ladder.tries or ladder.worse  # begun anew, or stopped
-            if attempt is None or is_over or self._is_past(attempt, now, run.began):
-                self._watched.discard(name)
-            elif is_bad and attempt.state is not AttemptState.RUNNING:
-                self._look(attempt, run, said, now)
+        if is_sweep := now.boottime - self._swept >= _SWEEP:
+            self._swept = now.boottime
+        for name, (key, checks) in list(self._watched.items()):  # at every run, with as many as were lately made
+            ladder = self._board.ladders.get(key)
+            if ladder is None or not ladder.tries or ladder.worse:  # begun anew, or stopped
+                del self._watched[name]
+            elif is_sweep or (is_bad and run.check in checks):
+                attempt = self._board.attempts.get(name)  # none: its claim was not committed
+                if attempt is None or self._is_past(attempt, now, run.began):
+                    del self._watched[name]
+                elif is_bad and run.check in checks and attempt.state is not AttemptState.RUNNING:
+                    self._look(attempt, run, said, now)
 
     def _look(self, attempt: Attempt, run: Run, said: Mapping[tuple[str, str], Judged], now: Stamp) -> None:
         settled = _settled(attempt, now)

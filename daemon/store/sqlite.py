@@ -12,6 +12,7 @@ from daemon.model.moment import Stamp, age
 from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HoldRecord, Remembered, Track
+from daemon.store.counting import Counting
 from daemon.store.rows import (
     APPROVALS,
     ATTEMPTS,
@@ -43,13 +44,6 @@ _UNFIT = (
     AttributeError,
 )
 """What a row raises that is not what its type says."""
-_ATTEMPTS_COUNTING = ATTEMPTS.select(
-    "WHERE released_origin IS NULL OR age(released_wall, released_boottime, released_origin) < max(:longest, cooldown) "
-    "OR (state IN ('running', 'lost') AND age(claimed_wall, claimed_boottime, claimed_origin) - timeout < :longest) "
-    "ORDER BY place"  # what is lost counts as if it ended at claim + timeout, whenever it was let go of
-)
-
-
 _SPARE_PAGES = 1000  # free pages (4 KiB each) worth keeping: history comes and goes
 _NEVER = Stamp(wall=0.0, boot="", boottime=0.0, host="", synchronised=False)
 
@@ -104,7 +98,7 @@ class Database:
         self.origins = Origins(connection)
         self.unfit = 0  # rows that could not be written as they were
         self._now = _NEVER
-        self._attempts: dict[str, tuple[Sequence[Any], Attempt]] = {}  # by id, with their columns: most never change
+        self._counting = Counting(connection, lambda values: ATTEMPTS.decode(values, self.origins))
         connection.create_function("age", 3, self._age)
 
     def _age(self, wall: float, boottime: float, number: int) -> float:
@@ -142,6 +136,7 @@ class Database:
             self._connection.execute("COMMIT")
         except BaseException:
             self.origins.forget()
+            self._counting.forget()
             with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -166,11 +161,15 @@ class Database:
         if gone:
             groups[Track] = [row for row in groups[Track] if not is_forgotten(row)]
             self.put_all(TRACKS.delete, gone, lambda it: (text(it.rule), text(it.check), text(it.subject)))
+        self._counting.changed(row.id for row in groups.get(Attempt, ()))
         for kind, group in groups.items():
             self.put_all(TABLES[kind].put, group, partial(TABLES[kind].encode, origins=self.origins))
 
     def put_all(self, query: str, rows: Sequence[T], encode: Callable[[T], Sequence[Value]]) -> None:
         """Run a statement for each row, within a transaction; rows that cannot be written are left out and counted."""
+        if len(rows) == 1:  # a statement that fails leaves nothing; a savepoint is two more that wait for the loop
+            self._put_one(query, rows[0], encode)
+            return
         self._connection.execute("SAVEPOINT rows")
         try:
             self._connection.executemany(query, [encode(row) for row in rows])
@@ -182,14 +181,10 @@ class Database:
         self._connection.execute("RELEASE rows")
 
     def _put_one(self, query: str, row: T, encode: Callable[[T], Sequence[Value]]) -> None:
-        self._connection.execute("SAVEPOINT one")
         try:
             self._connection.execute(query, encode(row))
         except _UNFIT:
-            self._connection.execute("ROLLBACK TO one")
-            self.origins.forget()
             self.unfit += 1
-        self._connection.execute("RELEASE one")
 
     def insert_attempt(self, attempt: Attempt) -> None:
         """Write a new attempt within a transaction; one that cannot be written whole raises."""
@@ -197,7 +192,12 @@ class Database:
 
     def delete_attempts(self, ids: Iterable[str]) -> None:
         """Take attempts out, within a transaction."""
+        self._counting.changed(ids := list(ids))
         self._connection.executemany("DELETE FROM attempts WHERE id = ?", [(text(it),) for it in ids])
+
+    def forget_attempts(self) -> None:
+        """Rows were deleted: another may get the place of one."""
+        self._counting.forget()
 
     def fact(self, name: str, default: float) -> float:
         """A number kept by name."""
@@ -216,14 +216,7 @@ class Database:
 
     def attempts_counting(self, now: Stamp, longest: float) -> list[Attempt]:
         """Attempts under way, and those that a window of at most `longest` seconds or a cooldown could still count."""
-        found: dict[str, tuple[Sequence[Any], Attempt]] = {}
-        for values in self.execute(_ATTEMPTS_COUNTING, {"longest": longest}, now=now):
-            known = self._attempts.get(values[0])
-            if known is None or known[0] != values:
-                known = (values, ATTEMPTS.decode(values, self.origins))
-            found[values[0]] = known
-        self._attempts = found
-        return [attempt for _, attempt in found.values()]
+        return self._counting.attempts(now, longest)
 
     def remembered(self, now: Stamp, longest: float, closed_within: float) -> Remembered:
         """All that a daemon needs at start."""

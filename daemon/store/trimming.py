@@ -35,4 +35,5 @@ def trim(database: Database, now: Stamp, *, record_for: float, attempts_for: flo
     """
     bounds = {"most": AT_ONCE, "record": record_for, "attempts": max(attempts_for, record_for)}
     with database.transaction(durable=False):
+        database.forget_attempts()
         return sum(database.execute(query, bounds, now=now).rowcount for query in _OLD.values())

@@ -80,7 +80,9 @@ class DaemonProcess:
             self.__exit__()
             raise
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None = None, *_: object) -> None:
+        if error is not None:
+            print(f"the log of heald:\n{self.text()[-8000:]}")  # pytest shows it beside the failure
         if self.process is not None and self.process.poll() is None:
             self.kill()
 

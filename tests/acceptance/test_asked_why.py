@@ -21,7 +21,7 @@ def test_why_did_it_not_restart_my_service(tmp_path: Path) -> None:
         first = done.stdout.splitlines()[0]
         assert first.startswith("rule web-down on web: restart of command:web@")
         assert " is held by cooldown: " in first
-        assert "of cooldown left, until " in first
+        assert "and has its cooldown, until " in first
         assert "which command calls stopped" in done.stdout
         assert "1000/1h of all: 1 used, 999 left" in done.stdout
         assert len(done.stdout.splitlines()) < 40

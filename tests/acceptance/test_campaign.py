@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -100,6 +100,54 @@ def test_a_record_that_lost_an_attempt_is_found(tmp_path: Path) -> None:
     lane._is_killed(ROUND)
     assert lane.seen.faults == ["the record lost gone in a round of effect"]
     assert (lane.seen.kills["effect"], lane.seen.in_flight["effect"]) == (2, 1)
+
+
+def begun(lane: Slow, *lines: str) -> None:
+    lane._count.write_text("".join(f"begin {line}\nend\n" for line in lines))
+
+
+def test_an_attempt_of_this_life_that_was_claimed_too_late_is_found_by_its_id(tmp_path: Path) -> None:
+    lane = Slow(tmp_path, 0)
+    begun(lane, "1.0 one 0000000009000-of-another-life", "2.0 one 0000000003000-aa", "3.0 two 0000000005000-bb")
+    lane._done = 1
+    lane._never(ROUND, "after all", lambda claimed: claimed > 5.0)
+    assert lane.seen.faults == []
+    lane._never(ROUND, "after all", lambda claimed: claimed > 4.0)
+    (fault,) = lane.seen.faults
+    assert fault.startswith("attempt 0000000005000-bb was made after all, in a round of effect: see ")
+
+
+def test_an_effect_that_names_no_attempt_is_none_that_can_be_counted(tmp_path: Path) -> None:
+    lane = Slow(tmp_path, 0)
+    begun(lane, "1.0 one -", "2.0 two 0000000003000-aa")
+    assert [it.attempt for it in lane._effects()] == [None, "0000000003000-aa"]
+
+
+@pytest.mark.parametrize(
+    ("logged", "lines"),
+    [
+        (("one",), []),
+        ((), ["1.0 two 0000000003000-aa"]),  # one acts all the same
+    ],
+)
+def test_a_hold_is_waited_for_until_a_rule_has_it_or_one_acts(
+    tmp_path: Path, logged: tuple[str, ...], lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = Slow(tmp_path, 0)
+    begun(lane)
+    said = [f'{{"event": "held", "rule": "{name}-dead", "reason": "clock_jumped"}}\n' for name in logged]
+    looked: list[bool] = []
+
+    def wait(happened: Callable[[], bool], within: float = 0.0) -> bool:
+        lane._log.write_text("")
+        looked.append(happened())
+        lane._log.write_text("".join(said))
+        begun(lane, *lines)
+        return happened()
+
+    monkeypatch.setattr(lane, "_wait", wait)
+    assert lane._holds("clock_jumped")
+    assert looked == [False]
 
 
 # ---- the plan and the judge -----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ checks:
     service: web
     command: {{argv: [sh, -c, "test -e {folder}/well && echo OK || (echo gone; exit 2)"]}}
     every: 300ms
+    timeout: 5s  # a machine with much to do starts a shell late
 rules:
   web-down:
     check: web

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.host import CHECKOUT, NOBODY, Host, copy_of_checkout, host
 
-RULES = "version: 1\nchecks: {load: {load: {}}}\n"
+RULES = "version: 1\nchecks:\n  load: {load: {}}\n"
 NO_INDEX = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0"}
 
 
@@ -109,6 +109,24 @@ def test_an_upgrade_that_fails_leaves_the_one_that_runs(installed: Host) -> None
     assert installed.files() == before
     assert (installed.property("ActiveState"), installed.property("MainPID")) == ("active", pid)
     assert installed.heald("--version").returncode == 0
+
+
+def test_an_upgrade_that_would_not_take_the_rules_is_refused_before_it_touches_anything(installed: Host) -> None:
+    drop_in = installed.root / "etc/systemd/system/heald.service.d/secret.conf"
+    drop_in.parent.mkdir(exist_ok=True)
+    drop_in.write_text("[Service]\nEnvironment=HEALD_TEST_NAME=a=b\n")
+    installed.write_rules(f"{RULES}  it: {{command: {{argv: ['true', '${{env:HEALD_TEST_NAME}}']}}}}\n")
+    installed.lab.systemctl("daemon-reload")
+    installed.lab.systemctl("restart", "heald")
+    later = copy_of_checkout(installed.lab.folder / "without-load")
+    (later / "checks/load.py").unlink()
+    before, pid = installed.files(), installed.property("MainPID")
+    said = installed.installer("install", fails=True, checkout=Path("/mnt/without-load"))
+    assert "/etc/heald/rules.yaml:3:10: checks.load" in said
+    assert "the new version does not take /etc/heald/rules.yaml, which the one in use does" in said
+    assert said.endswith("heald: not upgraded; see above\n")
+    assert installed.files() == before
+    assert (installed.property("ActiveState"), installed.property("MainPID")) == ("active", pid)
 
 
 def test_one_that_an_operator_disabled_is_upgraded_and_stays_stopped(installed: Host) -> None:

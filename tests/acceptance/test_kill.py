@@ -54,7 +54,7 @@ def moments(log: Path, word: str) -> list[float]:
     return [float(line.split()[1]) for line in log.read_text().splitlines() if line.startswith(word + " ")]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_no_window_holds_more_restarts_than_the_limit_whatever_is_killed(tmp_path: Path) -> None:
     script, log = tmp_path / "restart.sh", tmp_path / "starts"
     script.write_text(SERVICE.format(takes=TAKES))

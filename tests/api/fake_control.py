@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.api.wire import (
+    HoldingJson,
     ReloadJson,
     StatusJson,
     attempt_to_json,
@@ -265,6 +266,10 @@ class FakeControl:
                 ),
                 rules=1,
                 checks=[check_to_json(CHECK, ended), check_to_json(CHECK, blind), check_to_json(CHECK, None)],
+                holding=[
+                    HoldingJson(reason="self_test", sentence="gateway has up 0", until_at=None),
+                    HoldingJson(reason="clock_jumped", sentence="it jumped", until_at="2023-11-14T22:14:00.000Z"),
+                ],
                 open_incidents=1,
                 handed_over=1,
                 under_way=[attempt_to_json(ATTEMPT)],

@@ -10,7 +10,6 @@ import pytest
 from pydantic import ValidationError
 
 from checks import command
-from checks._perfdata import parse_perfdata, split_output
 from daemon.errors import CheckError
 from daemon.model.check import Dimension, Reading
 from tests.lab.contexts import check_context
@@ -156,33 +155,3 @@ def test_wrong_options_are_refused_and_say_why(options: dict[str, Any], text: st
 def test_an_environment_is_not_shown_in_text() -> None:
     options = command.Options.model_validate({"argv": ["x"], "env": {"PASSWORD": "hunter2"}})
     assert "hunter2" not in f"{options!r} {options}"
-
-
-@pytest.mark.parametrize(
-    ("data", "items"),
-    [
-        ("a=1 b=2", [("a", 1.0), ("b", 2.0)]),
-        ("'it''s = here'=3;4;5", [("it's = here", 3.0)]),
-        ("a=1;2;3;4;5   b=-0.5e1", [("a", 1.0), ("b", -5.0)]),
-        ("a=.5s b=5.s c=1us d=1µs", [("a", 0.5), ("b", 5.0), ("c", 1e-6), ("d", 1e-6)]),
-        ("a=1KB b=1KiB c=1TB d=1B", [("a", 1024.0), ("b", 1024.0), ("c", 2.0**40), ("d", 1.0)]),
-        ("a=U b=1", [("a", None), ("b", 1.0)]),
-        ("a=0:5;~:6;@1:2 b=1;~:6;@1:2", [("b", 1.0)]),
-        ("garbage a=x =4 'open=1 b=2", [("b", 2.0)]),
-        ("a=1,5s", []),
-        ("", []),
-    ],
-)
-def test_performance_data_are_read_as_the_guidelines_say(data: str, items: list[tuple[str, float | None]]) -> None:
-    assert [(item.label, item.value) for item in parse_perfdata(data)] == items
-
-
-def test_reading_performance_data_takes_time_in_proportion() -> None:
-    assert parse_perfdata("'" * 60_000) == []
-    assert len(parse_perfdata("a=1;" * 15_000 + " b='" * 1000)) == 1
-
-
-def test_output_of_several_lines_is_text_then_performance_data() -> None:
-    text, data = split_output("OK - fine | a=1\nmore\nlines | b=2\nc=3\n")
-    assert text == "OK - fine\nmore\nlines"
-    assert [item.label for item in parse_perfdata(data)] == ["a", "b", "c"]

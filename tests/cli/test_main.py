@@ -1,8 +1,8 @@
 """The command line as a whole: quick, and plain about what it does not know."""
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ HEALD = str(Path(sys.executable).with_name("heald"))
 def test_the_version_is_said_at_once(argument: str) -> None:
     rounds = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = os.times()
         done = subprocess.run([HEALD, argument], capture_output=True, text=True, check=True)
-        rounds.append(time.perf_counter() - began)
+        after = os.times()  # of processor, not of the clock: the machine may have other things to do
+        rounds.append(sum(after[2:4]) - sum(before[2:4]))
         assert done.stdout == f"heald {__version__}\n"
     assert min(rounds) <= 0.35
 

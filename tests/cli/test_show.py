@@ -27,6 +27,8 @@ async def test_status_for_people_says_what_keeps_heald_from_working(heald: Heald
     assert "paused by ann, " in said
     assert " ago: moving house; `heald resume` ends it\n" in said
     assert "the store takes no writes" in said
+    assert "\nnothing is acted on: self_test: gateway has up 0\n" in said
+    assert "\nnothing is acted on: clock_jumped: it jumped, until 2023-11-14 22:14:00Z\n" in said
     assert "\n  rules.yaml:1:2: x: no\n      ax: 1\n       ^\n" in said
     assert "limit 20/1h of all: 19 left" in said
     assert "limit 3/1h of systemd:full@node: 0 left" in said
@@ -71,6 +73,44 @@ async def test_incidents_for_people_say_what_was_done_and_what_holds(heald: Heal
         ", succeeded, ineffective: restarted\ufffd[31m api\n",
     ):
         assert line in said, line
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        ({"state": "running"}, "firing, restart under way  api-down"),
+        ({}, "firing, restart being verified  api-down"),
+        ({"would": True}, "firing, restart being verified on paper  api-down"),
+        ({"released_at": "2023-11-14T22:13:20Z"}, "firing  api-down"),
+    ],
+)
+async def test_the_first_line_of_an_incident_says_what_is_done_about_it_now(
+    heald: Heald, control: FakeControl, monkeypatch: pytest.MonkeyPatch, attempt: dict[str, object], said: str
+) -> None:
+    (incident,) = await control.incidents(limit=1, closed=False)
+    shown = {
+        **incident,
+        "attempts": [{**incident["attempts"][0], "verification": None, "released_at": None, **attempt}],
+    }
+
+    async def one(*, limit: int, closed: bool) -> list[object]:
+        return [shown]
+
+    monkeypatch.setattr(control, "incidents", one)
+    assert said in (await heald("incidents")).output.splitlines()[0]
+
+
+async def test_an_incident_of_no_check_names_none(
+    heald: Heald, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (incident,) = await control.incidents(limit=1, closed=False)
+    shown = {**incident, "rule": "heald:storm", "check": "", "subject": "", "service": None}
+
+    async def one(*, limit: int, closed: bool) -> list[object]:
+        return [shown]
+
+    monkeypatch.setattr(control, "incidents", one)
+    assert (await heald("incidents")).output.splitlines()[0] == "INC-1  P1  firing  heald:storm"
 
 
 async def test_incidents_for_programs_are_a_list(heald: Heald, control: FakeControl) -> None:

@@ -61,6 +61,24 @@ def test_checks_that_do_not_say_it_have_the_default(read: Read) -> None:
     assert (checks["own"].every, checks["own"].timeout, checks["own"].retry_every) == (40.0, 20.0, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "defaults", "own", "seconds"),
+    [
+        ("", "", "", 600.0),
+        ("settings: {escalate_after: 2m}", "", "", 120.0),
+        ("settings: {escalate_after: 2m}", "defaults: {rules: {escalate_after: 3m}}", "", 180.0),
+        ("settings: {escalate_after: 2m}", "defaults: {rules: {escalate_after: 3m}}", "escalate_after: 4m, ", 240.0),
+    ],
+)
+def test_people_are_told_as_the_rule_its_defaults_or_the_settings_say(
+    read: Read, settings: str, defaults: str, own: str, seconds: float
+) -> None:
+    text = f"version: 1\n{settings}\n{defaults}\nchecks: {{c: {{tcp: {{host: h, port: 1}}}}}}\n"
+    text += f"rules: {{r: {{check: c, when: up == 0, {own}steps: [{{run: {{argv: [x]}}}}]}}}}\n"
+    (rule,) = read(text).rules
+    assert rule.escalate_after == seconds
+
+
 def test_rules_that_do_not_say_it_have_the_default(read: Read) -> None:
     plain, own, idle = read(DEFAULTS + PARTS).rules
     assert (plain.for_seconds, idle.for_seconds) == ({"served": 60.0}, {"plain": 60.0})

@@ -65,6 +65,15 @@ def test_a_clear_when_that_is_never_true_where_when_is_false(tmp_path: Path) -> 
     assert codes(tmp_path, HEAD + rules.replace("> 2s", "< 500ms")) == []
 
 
+def test_a_when_that_checks_share_and_a_clear_when_that_names_its_own_speak_of_one_sample(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nservices: {s: {}}\nchecks:\n  a: {service: s, tcp: {host: h, port: 1}}\n"
+        "  b: {service: s, tcp: {host: h, port: 2}}\nrules:\n  r: {check: a, when: latency_seconds > 1s}\n"
+        "  q: {check: b, when: latency_seconds > 1s, clear_when: b.latency_seconds > 2s}\n"
+    )
+    assert "rules.q.clear_when: it is never true where `when` is false" in one(tmp_path, text)
+
+
 def test_of_several_checks_those_that_are_meant_are_named(tmp_path: Path) -> None:
     text = (
         "version: 1\nservices: {api: {}}\nchecks:\n  a: {service: api, http: {url: http://h/}}\n"

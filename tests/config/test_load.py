@@ -166,7 +166,7 @@ def test_a_rule_has_defaults(read: Load) -> None:
     rule = read(WHOLE).rules[1]
     assert rule.checks == ("gateway", "db_port")  # in the file's order
     assert rule.for_seconds == {"gateway": 60.0, "db_port": 60.0}
-    assert (rule.severity, rule.clear_for, rule.relapse, rule.escalate_after) == (Severity.P2, 0.0, 600.0, 600.0)
+    assert (rule.severity, rule.clear_for, rule.relapse, rule.escalate_after) == (Severity.P2, 0.0, 600.0, 900.0)
     assert rule.limit == (Limit(count=3, window=3600.0), Limit(count=6, window=86400.0))
     assert rule.steps == ()
 
@@ -295,6 +295,31 @@ def test_the_later_sections_of_the_design_are_unknown_keys(read: Load) -> None:
 def test_a_condition_on_the_right_of_a_colon_may_name_any_other_check(read: Load) -> None:
     (said,) = refused(read, WHOLE.replace("db_port.up == 1", "db_prot.up == 1"))
     assert "there is no check db_prot; checks are api_health, gateway, db_port; did you mean db_port?" in said
+
+
+@pytest.mark.parametrize(
+    ("when", "is_shared"),
+    [
+        ("up == 0", True),
+        ("latency_seconds > 2s or not has(up)", True),
+        ("up == 0 or age() > 1m", True),
+        ("a.up == 0", False),
+        ("up == 0 and a.up == 0", False),
+        ("avg(latency_seconds, 1m) > 1s", False),
+        ("unchanged(up) > 1m", False),
+        ("count_of(up == 0, 2, 3)", False),
+    ],
+)
+def test_checks_of_one_kind_share_a_condition_that_names_none_of_them(read: Load, when: str, is_shared: bool) -> None:
+    tcp = "tcp: {host: localhost, port: 1}"
+    setup = read(
+        f"version: 1\nchecks:\n  a: {{{tcp}}}\n  b: {{{tcp}}}\n  c: {{http: {{url: http://localhost/}}}}\n"
+        f'rules:\n  r: {{check: a, when: "{when}"}}\n  s: {{checks: [b, c], when: "{when}"}}\n'
+    )
+    on = {check: rule.when[check] for rule in setup.rules for check in rule.checks}
+    assert (on["a"] is on["b"], on["a"] is on["c"]) == (is_shared, False)
+    others = {check: condition.others for check, condition in on.items() if isinstance(condition, Condition)}
+    assert others["b"] == (frozenset({"a"}) if "a." in when else frozenset())
 
 
 def test_the_collector_is_as_it_was_before_whatever_comes_of_it(read: Load) -> None:

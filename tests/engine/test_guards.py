@@ -80,13 +80,13 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
     H.SHUTTING_DOWN: ({}, {"shutting_down": True}, "stopping"),
     H.STORE_UNAVAILABLE: ({}, {"store_why": "disk full"}, "disk full"),
     H.PAUSED: ({}, {"paused_why": "release (by ann)"}, "release (by ann)"),
-    H.STARTUP_GRACE: ({}, {"grace_until": 1030.0}, "30s left"),
-    H.CLOCK_JUMPED: ({}, {"jumped_until": 1045.0}, "another 45s"),
+    H.STARTUP_GRACE: ({}, {"grace_until": 1030.0}, "too recently"),
+    H.CLOCK_JUMPED: ({}, {"jumped_until": 1045.0}, "the wall clock jumped"),
     H.STALE_READING: ({"run_ended": 969.0}, {}, "31s old"),
     H.SELF_TEST: ({}, {"self_test_why": "gateway has up 0"}, "gateway has up 0"),
     H.MAINTENANCE: ({}, {"maintenance": Hold(reason=H.MAINTENANCE, sentence="window weekly is open")}, "weekly"),
     H.SILENCED: ({}, {"silenced": Hold(reason=H.SILENCED, sentence="a silence by ann")}, "ann"),
-    H.STOPPED_BY_OPERATOR: ({}, {"stopped_why": "systemd says inactive"}, "a person stopped it"),
+    H.STOPPED_BY_OPERATOR: ({}, {"stopped_why": "systemd says inactive"}, "a person stopped or never started it"),
     H.FLAPPING: ({"ladder": replace(PROPOSAL.ladder, flapping=True)}, {}, "heald retry INC-1"),
     H.WORSE: ({"ladder": replace(PROPOSAL.ladder, worse="after restart web became sick")}, {}, "web became sick; held"),
     H.UPSTREAM: ({}, {"upstream_sick": {"api": "postgres, where db has up 0"}}, "api depends on postgres"),
@@ -95,7 +95,7 @@ ALONE: dict[H, tuple[dict[str, Any], dict[str, Any], str]] = {
     H.ONLY_IF: ({"fit": Fit(Verdict.CLEAR, "status = 500")}, {}, "no step that is left is for this: the only_if"),
     H.RESOURCE_BUSY: ({}, {"watches": {"svc:api@n": watch(settled=True)}}, "verified after restart by rule other-rule"),
     H.SETTLING: ({}, {"watches": {"svc:api@n": watch(settled=False)}}, "under way"),
-    H.COOLDOWN: ({}, {"attempts": [made(40, rule="other")]}, "20s of cooldown left"),
+    H.COOLDOWN: ({}, {"attempts": [made(40, rule="other")]}, "has its cooldown"),
     H.LIMIT_RULE: ({}, {"attempts": [made(100), made(200, resource="else")]}, "used 2 of 2/1h"),
     H.LIMIT_RESOURCE: ({}, {"attempts": [made(n, rule="other") for n in (100, 200, 300)]}, "used 3 of 3/1h"),
     H.BUDGET: (
@@ -152,6 +152,15 @@ def test_each_guard_knows_until_when_it_holds_where_it_can(reason: H) -> None:
     of_proposal, of_facts, _ = ALONE[reason]
     (found,) = holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))
     assert found.until == UNTIL.get(reason)
+
+
+@pytest.mark.parametrize("reason", UNTIL, ids=str)
+def test_a_sentence_says_nothing_of_the_time_left_as_it_is_read_later_too(reason: H) -> None:
+    of_proposal, of_facts, _ = ALONE[reason]
+    said = [holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts))[0].sentence]
+    later = replace(NOW, boottime=NOW.boottime + 5.0, wall=NOW.wall + 5.0)
+    said += [it.sentence for it in holds(replace(PROPOSAL, **of_proposal), replace(FACTS, **of_facts, now=later))]
+    assert len(set(said)) == 1
 
 
 def test_a_resource_settles_until_its_settle_ends() -> None:
@@ -225,10 +234,10 @@ def approval(**changes: Any) -> Approval:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (None, "who is being asked"),
-        (approval(), "heald approve approval-1` within 3h"),
-        (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "within 0s"),
-        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600)), "within 0s"),
+        (None, "who is asked as soon as nothing else holds it"),
+        (approval(), "`heald approve approval-1`"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(5 * 3600)), "`heald approve approval-1`"),
+        (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600)), "`heald approve approval-1`"),
         (approval(state=ApprovalState.APPROVED, asked=ago(4 * 3600 - 0.5)), None),
         (approval(state=ApprovalState.APPROVED), None),
     ],

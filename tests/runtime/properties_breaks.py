@@ -122,8 +122,8 @@ def _soon(old: Any, track: Any, at: float, vanish_after: float) -> Any:
     return old(track, at, vanish_after / 2)
 
 
-def _of_one_subject(old: Any, self: Any, service: Any, acted_on: str) -> Any:
-    return old(self, service, "")
+def _of_one_subject(old: Any, self: Any, service: Any, acted_on: str, others: Any) -> Any:
+    return old(self, service, "", others)
 
 
 def _idle(old: Any, *given: Any, **named: Any) -> Any:

@@ -46,6 +46,7 @@ def both(world: World, folder: Path) -> tuple[list[object], list[object]]:
     return said, done
 
 
+@pytest.mark.timeout(120 + WORLDS)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_daemon_judges_as_the_page_says_in_random_worlds(part: int, tmp_path: Path) -> None:
     compared = attempts = 0

@@ -78,7 +78,7 @@ def test_an_attempt_under_way_settles_and_is_verified(tmp_path: Path) -> None:
 def test_a_cooldown_is_named_with_its_end_and_what_follows(tmp_path: Path) -> None:
     world = World(tmp_path, rule(cooldown="cooldown: 10m")).at(10, api=DOWN).run(120)
     told = explain(world)
-    assert "restart of command:api@node is held by cooldown: command:api@node was touched last" in told.answer
+    assert "restart of command:api@node is held by cooldown: command:api@node was touched too recently" in told.answer
     standing = told.standings[0]
     assert standing.next is not None
     (held,) = standing.next.held

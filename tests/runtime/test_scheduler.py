@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from daemon.model.check import Check
-from daemon.runtime.scheduler import Scheduler
-from daemon.runtime.timetable import aligned, next_due, phase
+from daemon.runtime.scheduler import AT_ONCE, Scheduler
+from daemon.runtime.timetable import aligned, next_due, phase, why_waiting
 from daemon.testing.virtual import pass_time, run_virtual
 
 
@@ -168,6 +169,75 @@ def test_a_run_that_gets_no_place_before_its_next_is_due_is_skipped_and_says_why
     assert world.times("a") == [25]
     sentence = "its last run has not begun: 1 are in flight, the most that may be"
     assert world.skips == [(10, "a", sentence), (20, "a", sentence)]
+
+
+def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between():
+    async def story(world):
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(len(world.began))
+            if len(world.began) < 10:
+                world.loop.call_soon(look)
+
+        world.loop.call_soon(look)
+        await world.until(1)
+        assert max(after - before for before, after in pairwise(seen)) == AT_ONCE
+
+    world = in_world(story, *(check(f"c{n}") for n in range(10)))
+    assert world.began == [(0, f"c{n}") for n in range(10)]
+    assert world.skips == []
+
+
+def test_they_begin_one_by_one_while_something_is_on_its_way_to_a_claim():
+    async def story(world):
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(len(world.began))
+            if len(world.began) < 10:
+                world.loop.call_soon(look)
+
+        world.loop.call_soon(look)
+        await world.until(1)
+        assert max(after - before for before, after in pairwise(seen)) == 1
+
+    world = in_world(story, *(check(f"c{n}") for n in range(10)), gives_way=lambda: True)
+    assert world.began == [(0, f"c{n}") for n in range(10)]
+
+
+def test_runs_that_end_while_others_wait_for_their_step_begin_no_more_of_them():
+    async def story(world):
+        steps: list[int] = []
+
+        def look() -> None:
+            steps.append(world.scheduler.in_flight)
+            if len(world.began) < 40:
+                world.loop.call_soon(look)
+
+        world.takes = {"c0": 0.5, "c1": 0.5}
+        world.loop.call_soon(look)
+        await world.until(2)
+        assert max(steps) <= 2 * AT_ONCE + 2
+
+    world = in_world(story, *(check(f"c{n}") for n in range(40)))
+    assert len(world.began) == 40
+
+
+def test_nothing_that_waits_for_its_step_begins_once_the_scheduler_rests():
+    async def story(world):
+        await asyncio.sleep(0)  # the standing task
+        await asyncio.sleep(0)  # its first turn
+        await world.scheduler.drain(1.0)
+        await world.until(5)
+
+    world = in_world(story, *(check(f"c{n}") for n in range(3 * AT_ONCE)))
+    assert len(world.began) <= AT_ONCE
+
+
+@pytest.mark.parametrize(("in_flight", "why"), [(7, "more is due than this host can do"), (8, "8 are in flight")])
+def test_why_a_run_waits_is_said(in_flight, why):
+    assert why in why_waiting(in_flight, 8)
 
 
 # ---- coalescing --------------------------------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -63,14 +66,9 @@ class Look:
         self.stage = ""
         self.began = context.clock.steady()
 
-    @contextlib.contextmanager
-    def measure(self, name: str) -> Iterator[None]:
+    def measure(self, name: str) -> "_Stage":
         """Add the seconds of the block to the sample `name`, unless the block fails."""
-        began = self.context.clock.steady()
-        self.stage = name
-        yield
-        self.stage = ""
-        self.add(name, self.context.clock.steady() - began)
+        return _Stage(self, name)
 
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:
@@ -88,7 +86,26 @@ class Look:
         self.samples["latency_seconds"] = self.context.clock.steady() - self.began
 
 
-async def look_once(context: CheckContext, work: Callable[[Look], Awaitable[None]]) -> Reading:
+class _Stage:
+    """A stage of a look that is measured."""
+
+    __slots__ = ("_began", "_look", "_name")
+
+    def __init__(self, look: Look, name: str) -> None:
+        self._look = look
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._began = self._look.context.clock.steady()
+        self._look.stage = self._name
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._look.stage = ""
+            self._look.add(self._name, self._look.context.clock.steady() - self._began)
+
+
+async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any, Any, None]]) -> Reading:
     """Do `work` within the run's time and make a reading of what it measured, with `up`, `error` and `detail`.
 
     Raises:
@@ -98,8 +115,14 @@ async def look_once(context: CheckContext, work: Callable[[Look], Awaitable[None
     word, detail = "", ""
     own_time = context.timeout * OWN_SHARE
     try:
-        async with asyncio.timeout(own_time):
-            await work(look)
+        working = work(look)
+        try:
+            waits_for = working.send(None)
+        except StopIteration:
+            pass  # it never had to wait, so no timer is needed
+        else:
+            async with asyncio.timeout(own_time):
+                await _rest(working, waits_for)
     except SickError as sick:
         word, detail = sick.word, str(sick)
     except TimeoutError:
@@ -108,6 +131,22 @@ async def look_once(context: CheckContext, work: Callable[[Look], Awaitable[None
             raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
         word, detail = "timeout", f"nothing within {own_time:.3g}s while {doing}"
     return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
+
+
+@types.coroutine
+def _rest(working: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that waits for something, to its end."""
+    while True:
+        try:
+            told = yield waits_for
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the coroutine's to take
+            step = partial(working.throw, error)
+        else:
+            step = partial(working.send, told)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
 
 
 class _Lookups:
@@ -165,6 +204,11 @@ async def resolve(host: str, port: int) -> list[Address]:
     Raises:
         SickError: there is no such name. CheckError: the resolver could not tell.
     """
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+        return [(socket.AF_INET, (host, port))]
+    except (OSError, ValueError):
+        pass  # the usual form of an address, for which getaddrinfo would take 10 µs
     try:
         try:
             found = _addresses(host, flags=socket.AI_NUMERICHOST)  # an address as text: never asks anybody
@@ -227,11 +271,24 @@ def _close_late(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
+def _is_open(connection: socket.socket, address: Any) -> bool:
+    """Begin to connect; true if it is done already, as on one host it is. Raises OSError if it is refused already."""
+    why = connection.connect_ex(address)
+    if why == errno.EINPROGRESS:
+        why = connection.connect_ex(address)  # what became of it by now: connect(2), EALREADY while it goes on
+    if why in (0, errno.EISCONN):
+        return True
+    if why in (errno.EALREADY, errno.EINPROGRESS):
+        return False
+    raise OSError(why, os.strerror(why))
+
+
 async def _connect_to(family: int, address: Any) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(connection, address)
+        if not _is_open(connection, address):
+            await asyncio.get_running_loop().sock_connect(connection, address)
         if connection.getsockname()[:2] == address[:2]:
             # TCP's simultaneous open: nobody listens, and the kernel gave us the very port that we called.
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")

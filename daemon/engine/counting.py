@@ -4,7 +4,7 @@ Each row keeps wall time, boot id and CLOCK_BOOTTIME. Within one boot only BOOTT
 forward frees nothing and one set back blocks nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from daemon.model.moment import Stamp, age
 from daemon.model.remediation import Attempt, AttemptState
@@ -28,7 +28,7 @@ def since_end(attempt: Attempt, now: Stamp) -> float:
     return age(attempt.ended, now)
 
 
-def free_in(attempts: Iterable[Attempt], limit: Limit, now: Stamp) -> float:
+def free_in(attempts: Collection[Attempt], limit: Limit, now: Stamp) -> float:
     """Seconds until `limit` lets one more attempt begin; 0 if it does now, infinite if it never will.
 
     An attempt counts from its claim until a whole window after its end, so no window of that length, wherever it
@@ -36,6 +36,8 @@ def free_in(attempts: Iterable[Attempt], limit: Limit, now: Stamp) -> float:
     """
     if limit.count == 0:
         return float("inf")
+    if len(attempts) < limit.count:  # whatever their ages
+        return 0.0
     left = sorted(rest for attempt in attempts if (rest := limit.window - since_end(attempt, now)) > 0)
     return left[len(left) - limit.count] if len(left) >= limit.count else 0.0
 

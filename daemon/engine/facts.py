@@ -9,6 +9,7 @@ from daemon.model.approval import Approval
 from daemon.model.incident import Hold
 from daemon.model.moment import Stamp
 from daemon.model.order import Scope
+from daemon.model.quick import quick
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Limit, Rule, Step, Verdict
 from daemon.model.settings import Settings
@@ -27,6 +28,7 @@ FITS = Fit()
 """Of a step without `only_if`."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
     """A step that a ladder would take now, for the incident that breached."""
@@ -50,6 +52,7 @@ class Proposal:
     would: bool  # observe mode, or the remediation is not allowed: nothing will be done
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
     """What guards may look at. Times are steady seconds."""

@@ -138,9 +138,10 @@ def cooldown(proposal: Proposal, facts: Facts) -> Hold | None:
     """The resource was touched too recently."""
     left = [
         rest
-        for attempt in _counted(proposal, facts)
+        for attempt in facts.attempts
         if attempt.resource == proposal.resource
         and attempt.released is not None
+        and _counts(attempt, proposal)
         and (rest := attempt.cooldown - age(attempt.released, facts.now)) > 0
     ]
     if not left:
@@ -149,9 +150,9 @@ def cooldown(proposal: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.COOLDOWN, sentence=sentence, until=facts.now.boottime + max(left))
 
 
-def _counted(proposal: Proposal, facts: Facts) -> list[Attempt]:
-    """The attempts that count for this proposal: would-be attempts hold only would-be attempts."""
-    return [attempt for attempt in facts.attempts if not attempt.void and (proposal.would or not attempt.would)]
+def _counts(attempt: Attempt, proposal: Proposal) -> bool:
+    """Whether an attempt counts for this proposal: would-be attempts hold only would-be attempts."""
+    return not attempt.void and (proposal.would or not attempt.would)
 
 
 def _limit(
@@ -169,19 +170,22 @@ def _limit(
 
 def limit_rule(proposal: Proposal, facts: Facts) -> Hold | None:
     """The rule has used up a limit."""
-    mine = [attempt for attempt in _counted(proposal, facts) if attempt.rule == proposal.rule.name]
+    name = proposal.rule.name
+    mine = [attempt for attempt in facts.attempts if attempt.rule == name and _counts(attempt, proposal)]
     return _limit(HoldReason.LIMIT_RULE, f"rule {proposal.rule.name}", mine, proposal.rule.limit, facts)
 
 
 def limit_resource(proposal: Proposal, facts: Facts) -> Hold | None:
     """The resource has used up a limit."""
-    mine = [attempt for attempt in _counted(proposal, facts) if attempt.resource == proposal.resource]
+    name = proposal.resource
+    mine = [attempt for attempt in facts.attempts if attempt.resource == name and _counts(attempt, proposal)]
     return _limit(HoldReason.LIMIT_RESOURCE, proposal.resource, mine, proposal.limit, facts)
 
 
 def budget(proposal: Proposal, facts: Facts) -> Hold | None:
     """All attempts together have used up the budget."""
-    return _limit(HoldReason.BUDGET, "heald", _counted(proposal, facts), facts.settings.budget, facts)
+    counted = [attempt for attempt in facts.attempts if not attempt.void and (proposal.would or not attempt.would)]
+    return _limit(HoldReason.BUDGET, "heald", counted, facts.settings.budget, facts)
 
 
 def storm(_: object, facts: Facts) -> Hold | None:

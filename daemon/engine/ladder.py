@@ -1,11 +1,11 @@
 """How a rule's steps are climbed: where it stands, what a try costs, when it is over, when it starts anew."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from daemon.engine.counting import age
 from daemon.engine.facts import Fit
 from daemon.model.moment import Stamp
+from daemon.model.quick import replace
 from daemon.model.rule import Rule, Step, Verdict
 from daemon.model.track import Ladder
 

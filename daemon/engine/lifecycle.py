@@ -1,8 +1,9 @@
 """The lifecycle of rule x check x subject: one judged run moves it by at most one state."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from daemon.model.incident import IncidentState
+from daemon.model.quick import replace
 from daemon.model.rule import Verdict
 from daemon.model.track import Track
 

@@ -1,9 +1,10 @@
 """Did it help? An attempt from its claim to its release, judged by its own copy of step and condition."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from daemon.engine.lifecycle import counted_time
+from daemon.model.quick import quick, replace
 from daemon.model.remediation import Attempt, Verification
 from daemon.model.rule import Rule, Verdict
 
@@ -13,6 +14,7 @@ Member = tuple[str, str]
 """A joined incident by its check and subject."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
     """An attempt under way; it carries the step's settle and verify. Times are steady seconds."""

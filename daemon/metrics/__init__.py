@@ -6,6 +6,7 @@ memory anyway, incidents and readings, is not kept twice but read from `Sources`
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import cache
 
 from prometheus_client import PlatformCollector, ProcessCollector
 from prometheus_client.core import InfoMetricFamily
@@ -37,11 +38,17 @@ __all__ = [
 ]
 
 
+@cache
+def _of_the_host() -> tuple[ProcessCollector, PlatformCollector]:
+    """What the process and the interpreter say of themselves: nothing of it is of one daemon."""
+    return (ProcessCollector(registry=None), PlatformCollector(registry=None))
+
+
 class Metrics:
     """Every metric of one daemon."""
 
     def __init__(self, *, version: str) -> None:
-        self._host = (ProcessCollector(registry=None), PlatformCollector(registry=None))
+        self._host = _of_the_host()
         self.schedule_lag = Distribution(LAG_BOUNDS)  # seconds between a run's due time and its start
         self.time_to_detect = Distribution(INCIDENT_BOUNDS)  # seconds from the first breached run to firing
         self.time_to_heal = Distribution(INCIDENT_BOUNDS)  # seconds from firing to resolved

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.model.moment import Stamp
+from daemon.model.quick import quick
 
 Sample = float | str | bool
 """A sample's value. Numbers are in the sample's own unit; NaN and infinities count as missing."""
@@ -34,6 +35,7 @@ class SampleSpec:
     meaning: str  # one sentence for the operator
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """The samples of one subject from one run."""
@@ -42,6 +44,7 @@ class Reading:
     samples: Mapping[str, Sample]  # by sample name; an absent one is missing
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """One look at a target: readings, or the reason why we could not look."""

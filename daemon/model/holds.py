@@ -51,7 +51,8 @@ HOLDS: Mapping[HoldReason, HoldText] = {
         "The silence's end, or `heald silence expire ID`.",
     ),
     HoldReason.STOPPED_BY_OPERATOR: HoldText(
-        "Its manager says that a person stopped the service; what heald stopped itself is told apart.",
+        "Its manager says that a person stopped the service, or never started it; what heald stopped itself is told "
+        "apart.",
         "The service is started again.",
     ),
     HoldReason.FLAPPING: HoldText(
@@ -73,7 +74,8 @@ HOLDS: Mapping[HoldReason, HoldText] = {
         "`quiet` without a storm; then the lowest service is healed first, one at a time.",
     ),
     HoldReason.MIN_HEALTHY: HoldText(
-        "Too few members of the service would stay healthy (`min_healthy`) if one were acted on.",
+        "Too few members of the service would stay healthy (`min_healthy`) if one were acted on; who another attempt "
+        "is under way for is not counted as healthy.",
         "Enough of them are healthy again.",
     ),
     HoldReason.ONLY_IF: HoldText(

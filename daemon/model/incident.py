@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from daemon.model.moment import Stamp
+from daemon.model.quick import quick
 from daemon.model.rule import Severity
 
 OWN = "heald:"
@@ -70,6 +71,7 @@ class Hold:
     until: float | None = None  # steady seconds
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incident:
     """One incident, as the store keeps it."""
@@ -91,6 +93,7 @@ class Incident:
     handed_over_at: Stamp | None = None
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
     """A change of state, as it is recorded."""

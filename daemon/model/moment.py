@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from daemon.model.quick import quick
 
+
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stamp:
     """One moment as every row of the store keeps it (`docs/judgement.md`, counting)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.model.moment import Stamp
+from daemon.model.quick import quick
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,7 @@ class Verification(StrEnum):
     UNVERIFIED = "unverified"
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One attempt, as the store keeps it: the row that limits are counted from."""

@@ -7,10 +7,12 @@ from daemon.model.approval import Approval
 from daemon.model.incident import HoldReason, Incident, IncidentState
 from daemon.model.moment import Stamp
 from daemon.model.order import Order
+from daemon.model.quick import quick
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Verdict
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
     """The lifecycle of one rule x check x subject."""
@@ -29,6 +31,7 @@ class Track:
     memory: tuple[tuple[str, ...], ...] = ()  # count_of: verdicts of its inner conditions, newest last; kept
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ladder:
     """How far one rule has come with one resource."""
@@ -52,6 +55,7 @@ class Ladder:
     would: bool = False  # it has would-be attempts: going to act mode resets it
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldRecord:
     """A hold as it is recorded: when its reason changed, not at every run."""
@@ -65,6 +69,7 @@ class HoldRecord:
     at: Stamp
 
 
+@quick
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryRow:
     """One run's readings of one subject, for windows after a restart and for people."""

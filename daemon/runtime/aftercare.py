@@ -1,7 +1,6 @@
 """From a claim's effect to its release: settle, verification, what it means for the ladder. Nothing here waits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from daemon.engine import ladder as ladders
@@ -11,6 +10,7 @@ from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import HoldReason, Incident, IncidentState
 from daemon.model.moment import Stamp
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt, AttemptState, Outcome, Verification
 from daemon.model.rule import Rule, Verdict
 from daemon.model.track import Ladder

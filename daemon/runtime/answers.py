@@ -30,6 +30,7 @@ class Situation:
     ladder: Ladder | None
     watch: Watch | None  # the ladder's attempt under way
     is_looking: bool  # its second look is under way
+    came_back: bool = False  # it is a relapse that nothing was tried for: its tries were spent before
     impossible: str | None  # why the next step cannot be done at all
     next: NextStep | None
     observes: bool  # observe mode
@@ -113,7 +114,10 @@ def _firing(it: Situation) -> str:
         return f"its next step cannot be done: {it.impossible}"
     if (it.ladder is not None and it.ladder.exhausted) or it.next is None or not it.next.is_left:
         last = f"`heald retry {it.track.incident}` begins anew"
-        return f"every try of every step was made and it is still not well: it is for people now; {last}"
+        before = (
+            f" before it came back, less than {rough_duration(it.rule.relapse)} after it closed" if it.came_back else ""
+        )
+        return f"every try of every step was made{before} and it is not well: it is for people now; {last}"
     if it.blind is not None or it.verdict is Verdict.UNKNOWN:
         why = f"{it.check} could not look: {it.blind}" if it.blind else it.because
         return f"heald is blind now, and heals nothing on a guess: {why}"

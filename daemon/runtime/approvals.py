@@ -1,7 +1,6 @@
 """Approvals: whom heald asked, what they said, and whether that still holds."""
 
 import secrets
-from dataclasses import replace
 
 from daemon.engine import ladder as ladders
 from daemon.engine.counting import age
@@ -9,6 +8,7 @@ from daemon.engine.guards import Proposal
 from daemon.logs import log
 from daemon.model.approval import Approval, ApprovalState
 from daemon.model.incident import Incident
+from daemon.model.quick import replace
 from daemon.model.remediation import Plan
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings

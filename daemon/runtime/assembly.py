@@ -9,7 +9,6 @@ from daemon.engine.observations import Observations
 from daemon.errors import StoreError
 from daemon.logs import log
 from daemon.metrics import Metrics, Sources
-from daemon.model.check import Reading
 from daemon.model.rule import Limit
 from daemon.model.settings import Mode
 from daemon.protocols import Clock
@@ -261,7 +260,7 @@ class Assembly:
     def sources(self) -> Sources:
         """Where the metrics read their gauges."""
         return Sources(
-            readings=self._readings,
+            readings=lambda: [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None],
             incidents=lambda: list(self.board.incidents.values()),
             rules=lambda: self.setup.rules,
             budgets=self.budgets,
@@ -271,16 +270,12 @@ class Assembly:
             store_writes=lambda: self.store.writes,
         )
 
-    def _readings(self) -> list[tuple[str, tuple[Reading, ...]]]:
-        return [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None]
-
     @property
     def proof(self) -> Proof:
         """What heald can say of why it acts or does not, by the configuration in use."""
-        bindings, newest = self._bindings, self.runs.newest
-        standings = Standings(bindings, self.board, self.observations, self.healing, newest, self._clock)
-        outlooks = Outlooks(bindings, self.board, healing=self.healing, executor=self.executor)
-        return Proof(bindings, standings, self.board, outlooks, self.store, self._clock)
+        outlooks = Outlooks(self._bindings, self.board, healing=self.healing, executor=self.executor)
+        places = Standings(self._bindings, self.board, self.observations, self.healing, self.runs.newest, self._clock)
+        return Proof(self._bindings, places, self.board, outlooks, self.store, self._clock)
 
     def budgets(self) -> list[tuple[str, Limit, int]]:
         """What each limit still permits."""

@@ -63,6 +63,7 @@ class Binding:
     rings: int  # how many of a track's memories are `when`'s; the rest are `clear_when`'s
     timing: Timing
     upstream: tuple[str, ...]  # services that the check's service needs, nearest first
+    key: tuple[str, str, str] | None  # of its only track, where there is one at most and a run needs no memory
     ladders: dict[str, str | None] = field(default_factory=dict)  # by subject: the first step's resource, if known
 
 
@@ -92,6 +93,7 @@ class Bindings:
 
     def _bind(self, rule: Rule, check: Check) -> Binding:
         when, clear_when = compiled(rule, check.name)
+        is_plain = not when.rings and clear_when is None and not check.discovers
         return Binding(
             rule=rule,
             check=check,
@@ -100,6 +102,7 @@ class Bindings:
             rings=when.rings,
             timing=Timing(every=check.every, for_seconds=rule.for_seconds[check.name], clear_for=rule.clear_for),
             upstream=self.setup.upstream.get(check.service or "", ()),
+            key=(rule.name, check.name, "") if is_plain else None,
         )
 
     def declare(self, observations: Observations, copies: Iterable[Rule] = ()) -> None:

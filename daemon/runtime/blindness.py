@@ -1,11 +1,11 @@
 """Checks that stay blind, or are blind too often: an incident of their own, which only tells people."""
 
 import secrets
-from dataclasses import replace
 
 from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import OWN, HoldReason, Incident, IncidentState
+from daemon.model.quick import replace
 from daemon.model.rule import Severity
 from daemon.model.units import rough_duration
 from daemon.protocols import Clock
@@ -56,13 +56,15 @@ class Blindness:
     def saw(self, run: Run) -> None:
         """Note whether a run could look."""
         sight = self._sights.get(run.check)
+        if sight is None and run.error is None and not self._board.incidents:
+            return
+        incident = next((it for it in self._incidents() if it.check == run.check), None)
         if sight is None:
-            if run.error is None and not self._board.incidents:
+            if run.error is None and incident is None:
                 return
             sight = self._sights[run.check] = _Sight(run.began)
         sight.bits = (sight.bits << 1 | (run.error is not None)) & _MASK
         sight.runs += 1
-        incident = next((it for it in self._incidents() if it.check == run.check), None)
         if run.error is None:
             sight.since = run.ended
             if incident is not None and sight.blind < SELDOM:

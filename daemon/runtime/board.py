@@ -1,7 +1,6 @@
 """What the pipeline knows now, by name; every change is also a row for the store."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from daemon.engine.counting import age, counts_still
 from daemon.engine.verification import Watch
@@ -9,6 +8,7 @@ from daemon.model.approval import Approval
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
 from daemon.model.order import Order
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Rule
 from daemon.model.track import HoldRecord, Ladder, Remembered, Track

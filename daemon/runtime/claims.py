@@ -2,13 +2,13 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from daemon.engine import ladder as ladders
 from daemon.engine.guards import Facts, Proposal, over_limit
 from daemon.engine.verification import Watch, settling
 from daemon.model.approval import Approval
 from daemon.model.incident import Hold
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
 from daemon.runtime.approvals import Approvals

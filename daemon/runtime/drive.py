@@ -3,13 +3,14 @@
 Why not a task of its own: a run of a check is a task already. A second one with its waiter and its timer makes 12 µs a
 run out of 5, as much as judging it costs, and 144 000 runs a day are few. Awaiting the coroutine directly would be as
 cheap, but could not be left: whoever awaits, waits until it ends. So it is stepped here as `asyncio.Task` does it, but
-the future that it waits for stands behind a gate, which time can open too. One that never waits needs none of this.
+what it waits for stands behind a gate, which time can open too, unless it is a plain future, which ends when it is
+cancelled. One that never waits needs none of this.
 """
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Coroutine
-from types import CoroutineType
+import types
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 from daemon.logs import log
@@ -66,8 +67,9 @@ class Drive:
         except GeneratorExit as error:  # from here it would look as if the calling task itself were being closed
             raise RuntimeError("it raised GeneratorExit") from error
         finally:
-            self.ended = self._clock.steady()
-            self.longest_step = max(self.longest_step, self.ended - began)
+            self.ended = ended = self._clock.steady()
+            if ended - began > self.longest_step:
+                self.longest_step = ended - began
         return False
 
     async def rest(self, within: float, grace: float) -> None:
@@ -130,6 +132,9 @@ class Drive:
     async def _until_ready(self, grace: float) -> bool:
         """Wait until it can be stepped; false if there is no more patience with it."""
         loop = asyncio.get_running_loop()
+        self._gate = None
+        if type(self._waits_for) is asyncio.Future and self._waits_for._asyncio_future_blocking:
+            return await self._until_done(loop, grace)
         self._attend(loop)
         while not self._waits_for.done():
             if self._has_lost_patience:
@@ -143,6 +148,20 @@ class Drive:
                 self._cancel()
                 self._timers.append(loop.call_later(grace, self._lose_patience))
         return True
+
+    async def _until_done(self, loop: asyncio.AbstractEventLoop, grace: float) -> bool:
+        """As `_until_ready`, for a plain future: cancelled, it is done at once, so no gate is needed."""
+        if self._has_lost_patience and not self._waits_for.done():
+            return False
+        try:
+            await _done(self._waits_for)
+        except BaseException as error:
+            if not self._waits_for.done():
+                raise  # of neither: the calling task is closed
+            if isinstance(error, asyncio.CancelledError) and self.is_cancelled:
+                self._must_cancel = True
+                self._timers.append(loop.call_later(grace, self._lose_patience))
+        return not (self._has_lost_patience and self._waits_for.cancelled())
 
     def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the gate opened by what it waits for. The flag is asyncio's protocol between a future and its task."""
@@ -174,7 +193,15 @@ class Drive:
     def _lose_patience(self) -> None:
         if self.is_late or self.is_cancelled:
             self._has_lost_patience = True
+            if self._gate is None:
+                self._waits_for.cancel()
             _finish(self._gate)
+
+
+@types.coroutine
+def _done(future: "asyncio.Future[Any]") -> Generator["asyncio.Future[Any]", None, None]:
+    """Hand a future on to the calling task, as the coroutine gave it; raises what came of it."""
+    yield future
 
 
 def _finish(gate: asyncio.Future[None] | None) -> None:
@@ -184,7 +211,7 @@ def _finish(gate: asyncio.Future[None] | None) -> None:
 
 def coroutine_of(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
     """What a plug-in gave us to wait for, as a coroutine."""
-    if isinstance(awaitable, CoroutineType):
+    if isinstance(awaitable, types.CoroutineType):
         return awaitable
 
     async def awaited() -> Any:

@@ -43,8 +43,10 @@ class Fit:
             raise UnfitError(f"it returned {count} subjects; at most {self._most} (max_subjects)")
         if not self._discovers and count != 1:
             raise UnfitError(f"it returned {count} readings; a check that does not discover subjects returns one")
+        if count == 1:
+            return (self._reading(returned[0]),)
         readings = tuple([self._reading(each) for each in returned])
-        if count > 1 and len({reading.subject for reading in readings}) < count:
+        if len({reading.subject for reading in readings}) < count:
             raise UnfitError(f"it returned subject {_shown(_doubled(readings))} more than once")
         return readings
 
@@ -53,11 +55,11 @@ class Fit:
             raise UnfitError(f"it returned {_shown(reading)} among its readings, which is no Reading")
         if reading.subject != "":
             self._check_subject(reading.subject)
-        kinds = self._kinds
+        kinds, samples = self._kinds, reading.samples
         missing: list[str] = []
-        if not isinstance(reading.samples, Mapping):
-            raise UnfitError(f"it returned {_shown(reading.samples)} as samples, not a mapping of names to values")
-        for name, value in reading.samples.items():
+        if type(samples) is not dict and not isinstance(samples, Mapping):
+            raise UnfitError(f"it returned {_shown(samples)} as samples, not a mapping of names to values")
+        for name, value in samples.items():
             kind = kinds.get(name)
             if kind is float and type(value) is float:  # the usual cases first; all else is looked at more closely
                 if not isfinite(value):
@@ -66,7 +68,7 @@ class Fit:
                 missing.append(name)
         if not missing:
             return reading
-        left: dict[str, Sample] = {name: value for name, value in reading.samples.items() if name not in missing}
+        left: dict[str, Sample] = {name: value for name, value in samples.items() if name not in missing}
         return replace(reading, samples=left)
 
     def _is_usable(self, name: Any, value: Any) -> bool:

@@ -28,32 +28,29 @@ class Flaps:
     """The changes of every rule x check x subject that was breached lately; the others cost nothing."""
 
     def __init__(self) -> None:
-        self._rings: dict[TrackKey, _Ring] = {}
-
-    def __contains__(self, key: TrackKey) -> bool:
-        return key in self._rings
+        self.rings: dict[TrackKey, _Ring] = {}
 
     def saw(self, key: TrackKey, verdict: Verdict) -> None:
         """Note a known verdict; UNKNOWN is no change."""
-        ring = self._rings.get(key)
+        ring = self.rings.get(key)
         if ring is None:
             if verdict is not Verdict.BREACHED:
                 return
-            ring = self._rings[key] = _Ring()
+            ring = self.rings[key] = _Ring()
         if verdict is Verdict.UNKNOWN:
             return
         ring.bits = (ring.bits << 1 | (verdict is not ring.last)) & _MASK
         ring.last = verdict
         if not ring.bits and verdict is Verdict.CLEAR:
-            del self._rings[key]
+            del self.rings[key]
             return
         ring.flaps = ring.percent > (LOW if ring.flaps else HIGH)
 
     def too_many(self, key: TrackKey) -> float | None:
         """The share of changes in percent where it flaps, else None."""
-        ring = self._rings.get(key)
+        ring = self.rings.get(key)
         return ring.percent if ring is not None and ring.flaps else None
 
     def forget(self, keep: frozenset[tuple[str, str]]) -> None:
         """Drop what is of no rule x check any more."""
-        self._rings = {key: ring for key, ring in self._rings.items() if key[:2] in keep}
+        self.rings = {key: ring for key, ring in self.rings.items() if key[:2] in keep}

@@ -18,6 +18,7 @@ from daemon.runtime.situation import scope_of
 
 _SICK = (IncidentState.PENDING, IncidentState.FIRING, IncidentState.RECOVERING)
 _CHECK = "check "
+OVER = "over"  # noted beside what was sick: nothing more is laid at the attempt's door
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """From a breach to a claim: proposals, guards, holds, the second look. Nothing here waits."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from daemon.engine import ladder as ladders
 from daemon.engine.condition import View
@@ -13,6 +12,7 @@ from daemon.errors import RemediationError
 from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import Hold, HoldReason, IncidentState
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Rule, Verdict
 from daemon.model.settings import Mode

@@ -22,12 +22,14 @@ class Health:
         self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
         self._members: dict[str, dict[str, bool]] = {}  # by check of a service with members: who is healthy
         self._blind: dict[str, str] = {}  # by check: why its newest run could not look
+        self._counted = self._find_counted()  # checks whose subjects are members of a service with min_healthy
         self._was_sick: dict[str, bool] = {}
         self._well_at: dict[str, float] = {}  # by service: when it was last found well after it was sick
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration; what removed checks said is forgotten."""
         self._bindings = bindings
+        self._counted = self._find_counted()
         self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
         self._members = {check: seen for check, seen in self._members.items() if check in bindings.by_check}
         self._blind = {check: why for check, why in self._blind.items() if check in bindings.by_check}
@@ -37,8 +39,9 @@ class Health:
         if run.error is not None:
             self._blind[run.check] = run.error
             return
-        self._blind.pop(run.check, None)
-        if self._has_members(run.check):
+        if self._blind:
+            self._blind.pop(run.check, None)
+        if run.check in self._counted:
             self._members[run.check] = {it.subject: it.samples.get("up") == 1 for it in run.readings}
         is_down = False
         for reading in run.readings:
@@ -64,10 +67,10 @@ class Health:
         """Whether anything is known by a check: it has run since heald began, and its newest run could look."""
         return check in self._down and check not in self._blind
 
-    def _has_members(self, check: str) -> bool:
-        configured = self._bindings.setup.checks[check]
-        service = self._bindings.setup.services.get(configured.service or "")
-        return configured.discovers and service is not None and service.min_healthy is not None
+    def _find_counted(self) -> frozenset[str]:
+        setup = self._bindings.setup
+        limited = {name for name, service in setup.services.items() if service.min_healthy is not None}
+        return frozenset(name for name, check in setup.checks.items() if check.discovers and check.service in limited)
 
     def too_few(self, service: Service, acted_on: str, others: Collection[str] = ()) -> str | None:
         """Why acting on one member would leave too few healthy; None if enough would stay so, whatever becomes of it.

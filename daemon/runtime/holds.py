@@ -1,12 +1,12 @@
 """Holds in force and incidents handed over to people."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
 from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
+from daemon.model.quick import replace
 from daemon.model.track import HoldRecord
 from daemon.protocols import Clock
 from daemon.runtime.answers import lasting
@@ -149,7 +149,7 @@ class Holds:
         """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`."""
         ladder = self._board.ladders[key]
         made = "would have been made, on paper," if ladder.would else "was made"
-        sentence = f"every try of every step {made} and it is still not well"
+        sentence = f"every try of every step {made} and it is not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True))
         self.stop(key, remediation, Hold(reason=HoldReason.EXHAUSTED, sentence=sentence))

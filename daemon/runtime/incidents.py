@@ -1,7 +1,6 @@
 """Incidents: opened, told, closed, and each change of state recorded."""
 
 import secrets
-from dataclasses import replace
 
 from daemon.engine.counting import age
 from daemon.engine.ladder import reopened
@@ -9,6 +8,7 @@ from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Incident, IncidentState, Transition
 from daemon.model.moment import Stamp
+from daemon.model.quick import replace
 from daemon.model.rule import Rule
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock

@@ -5,6 +5,7 @@ Only one thing cannot be interrupted inside a process: code that never gives the
 """
 
 import errno
+from types import CoroutineType
 
 from daemon.errors import CheckError
 from daemon.logs import log
@@ -74,7 +75,8 @@ class Looks:
             fit = known.fit or known.learn(check_type)
             if self._abandoned and self._has_left(check.name):
                 raise CheckError(f"the last run of check type {check.type} ignores every attempt to end it")
-            drive = Drive(coroutine_of(check_type.check(check.options, context)), clock)
+            looking = check_type.check(check.options, context)
+            drive = Drive(looking if type(looking) is CoroutineType else coroutine_of(looking), clock)
             if not drive.step(began):
                 await drive.rest(check.timeout - (drive.ended - began), CANCEL_GRACE)
                 if drive.is_late:

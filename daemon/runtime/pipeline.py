@@ -3,8 +3,6 @@
 Nothing here waits. What becomes of a proposal stands in `healing.py`; who carries it out, in `executor.py`.
 """
 
-from dataclasses import replace
-
 from daemon.engine.condition import ABSENT, View
 from daemon.engine.counting import steady_of
 from daemon.engine.lifecycle import absent, advance, passed_over
@@ -13,6 +11,7 @@ from daemon.metrics import Metrics
 from daemon.model.check import Check, Run
 from daemon.model.incident import OWN, IncidentState
 from daemon.model.moment import Stamp
+from daemon.model.quick import replace
 from daemon.model.rule import Verdict
 from daemon.model.track import Ladder, Track
 from daemon.protocols import Clock
@@ -133,14 +132,16 @@ class Pipeline:
         check = self._bindings.setup.checks.get(run.check)
         if check is None:
             return
-        run = self._unless_stalled(run, check.timeout)
+        if run.ended - run.began - check.timeout > _STALL:
+            run = self._stalled(run, run.ended - run.began - check.timeout)
         self._observations.record(run)
         self._health.saw(run)
         self._blindness.saw(run)
         breached: list[Breach] = []
         said: dict[Key, Judged] = {}
         for binding in self._bindings.by_check[run.check]:
-            breached += self._judge(binding, run, said)
+            if not self._is_well(binding, run):
+                breached += self._judge(binding, run, said)
         if self._board.watches:
             self._verifying.hear(run, said)
         self._worse.hear(run, said)
@@ -149,11 +150,8 @@ class Pipeline:
             for binding, track, view in breached:
                 self._healing.breached(binding, track, run, view)
 
-    def _unless_stalled(self, run: Run, timeout: float) -> Run:
-        """The run; blind if heald stood still meanwhile (SIGSTOP, no CPU): then it says nothing of its target."""
-        over = run.ended - run.began - timeout
-        if over <= _STALL:
-            return run
+    def _stalled(self, run: Run, over: float) -> Run:
+        """The run, blind: heald stood still meanwhile (SIGSTOP, no CPU), so it says nothing of its target."""
         self._observations.excuse(run.check, over)
         if run.error is not None and over <= _ENDING:
             return run  # it was slow to end, or heald to see it: it is blind all the same
@@ -161,8 +159,6 @@ class Pipeline:
 
     def _judge(self, binding: Binding, run: Run, said: dict[Key, Judged]) -> list[Breach]:
         """Judge one rule over every subject of a run; returns the tracks that are firing and breached."""
-        if self._is_well(binding, run):
-            return []
         breached: list[Breach] = []
         verdicts: set[Verdict | None] = set()
         tracked = self._board.subjects.get((binding.rule.name, run.check), _NO_SUBJECTS)
@@ -177,20 +173,19 @@ class Pipeline:
 
     def _is_well(self, binding: Binding, run: Run) -> bool:
         """Whether this is the usual run, to be judged at little cost: one subject, nothing remembered, all clear."""
-        board = self._board
-        if run.is_look or binding.rings or binding.clear_when is not None or binding.check.discovers:
+        board, key = self._board, binding.key
+        if key is None or run.is_look or run.error is not None or len(run.readings) != 1:
             return False
-        if run.error is not None or len(run.readings) != 1:
+        if key in board.tracks or key in self._flaps.rings:
             return False
-        key = (binding.rule.name, run.check, "")
-        if board.watches or key in board.tracks or key in self._flaps:
-            return False
-        if board.ladders and (binding.rule.name, self._bindings.ladder_resource(binding, "") or "") in board.ladders:
-            return False
+        if board.ladders or board.watches:
+            rule, resource = key[0], self._bindings.ladder_resource(binding, "") or ""
+            if (rule, resource) in board.ladders or self._verifying.concerns(rule, resource):
+                return False
         view = View(run.check, "", run.readings[0].samples, None, run.ended, self._observations)
         if binding.when.judge(view) is not Verdict.CLEAR:
             return False
-        if self._circumstances.is_graced:
+        if self._circumstances.grace_until > 0:
             self._circumstances.was_clear(binding.rule.name, run.check)
         return True
 

@@ -1,12 +1,15 @@
 """One run of a check: look, judge, record. What the scheduler starts."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Coroutine
+from typing import Any
 
 from daemon.config.setup import Setup
 from daemon.metrics import CheckMetrics, Metrics, RunResult
 from daemon.model.check import Check, Reading, Run
 from daemon.model.masks import Masks
+from daemon.model.moment import Stamp
+from daemon.model.quick import replace
 from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.runtime.board import Board
@@ -46,6 +49,7 @@ class Runs:
         self._node = node
         self._connections = connections
         self._setup = setup
+        self._masks = setup.masks if setup.masks else None  # None: there is no secret to hide
         self._toolboxes: dict[str, Toolbox] = {}
         self._counts: dict[str, CheckMetrics] = {}
 
@@ -59,6 +63,7 @@ class Runs:
             del self._toolboxes[name]
             self._counts.pop(name, None)
         self._setup = setup
+        self._masks = setup.masks if setup.masks else None
 
     def _is_in_both(self, name: str, setup: Setup) -> bool:
         check = setup.checks.get(name)
@@ -71,12 +76,13 @@ class Runs:
 
     async def look_and_judge(self, check: Check, *, is_look: bool = False) -> None:
         """Look once and judge what was seen, unless a reload meanwhile made the check one of something else."""
-        run = await self.look(check, is_look=is_look)
+        masks = self._masks  # as they were when the run began
+        run = await self._look(check, is_look=is_look)
         now = self._setup.checks.get(check.name)
-        if now is not None and (now is check or (now.type, now.options) == (check.type, check.options)):
-            self.take(run)
+        if now is check or (now is not None and (now.type, now.options) == (check.type, check.options)):
+            self.take(run if masks is None else masked_run(run, masks))
 
-    async def look(self, check: Check, *, is_look: bool = False) -> Run:
+    def _look(self, check: Check, *, is_look: bool) -> Coroutine[Any, Any, Run]:
         """Look once, within the check's timeout."""
         toolbox = self._toolboxes.get(check.name)
         if toolbox is None:
@@ -90,9 +96,7 @@ class Runs:
             self._toolboxes[check.name] = toolbox
             if check.name in self._setup.checks:  # a second look may be of one that a reload removed meanwhile
                 self._counts[check.name] = self._metrics.check(check.name)
-        kind, masks = self._setup.types.checks[check.type], self._setup.masks
-        run = await look(check, kind, toolbox, self._clock, is_look=is_look)
-        return masked_run(run, masks) if masks else run
+        return look(check, self._setup.types.checks[check.type], toolbox, self._clock, is_look=is_look)
 
     def take(self, run: Run) -> None:
         """Judge a run and record it."""
@@ -100,20 +104,14 @@ class Runs:
         if counts is not None:
             result = RunResult.OK if run.error is None else RunResult.TIMEOUT if run.timed_out else RunResult.BLIND
             counts.observe(result, run.ended - run.began)
-        if run.at is None:
-            run = replace(run, at=self._clock.stamp())
-        at = run.at or self._clock.stamp()
+        at = run.at
+        if at is None:
+            at = self._clock.stamp()
+            run = replace(run, at=at)
         if run.check in self._setup.checks:
             self.newest[run.check] = run
-        if run.error is not None:
-            rows = [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
-        else:
-            rows = [
-                HistoryRow(check=run.check, subject=reading.subject, at=at, ok=True, samples=reading.samples)
-                for reading in run.readings
-            ]
         if self.remembers:
-            self._store.append_history(rows)
+            self._store.append_history(_rows_of(run, at))
         self._pipeline.take(run)
 
     def flush(self) -> None:
@@ -123,6 +121,13 @@ class Runs:
             self._store.submit(*rows)
         if self._healing.has_proposals:
             self.proposed.set()
+
+
+def _rows_of(run: Run, at: Stamp) -> list[HistoryRow]:
+    """What the store keeps of a run."""
+    if run.error is not None:
+        return [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
+    return [HistoryRow(check=run.check, subject=it.subject, at=at, ok=True, samples=it.samples) for it in run.readings]
 
 
 def masked_run(run: Run, masks: Masks) -> Run:

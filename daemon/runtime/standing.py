@@ -219,6 +219,7 @@ class Standings:
                 root=self._healing.counts_anew(place.binding)[1],
                 watch=self._board.watches.get(ladder.attempt or "") if ladder is not None else None,
                 is_looking=key is not None and self._healing.is_looking(key),
+                came_back=self._came_back(place.track.incident),
                 impossible=outlook.impossible,
                 next=outlook.next,
                 observes=self._bindings.setup.settings.mode is not Mode.ACT,
@@ -226,6 +227,13 @@ class Standings:
                 wall=now.wall,
             )
         )
+
+    def _came_back(self, incident_id: str | None) -> bool:
+        """Whether an incident is a relapse for which nothing was tried."""
+        incident = self._board.incidents.get(incident_id or "")
+        if incident is None or incident.linked_to is None:
+            return False
+        return not any(incident.id in attempt.incidents for attempt in self._board.attempts.values())
 
     def _needed(self, place: Place) -> float:
         """Seconds that must count for the next state, or before it is proposed."""

@@ -63,7 +63,8 @@ class Storm:
         first = min(self._left, key=lambda name: (len(self._bindings.setup.upstream.get(name, ())), name))
         if service == first:
             return None
-        sentence = f"after a storm one service is healed at a time, the lowest first: {first} is not well yet"
+        waits = f"{first} is not well yet, see `heald explain {first}`"
+        sentence = f"after a storm one service is healed at a time, the lowest first: {waits}"
         return Hold(reason=HoldReason.STORM, sentence=sentence)
 
     def _look(self) -> None:

@@ -38,6 +38,13 @@ class Verifying:
                 return True
         return False
 
+    def concerns(self, rule: str, resource: str) -> bool:
+        """Whether an attempt under way is verified by this rule, or touches this resource."""
+        for watch in self._board.watches.values():
+            if watch.rule.name == rule or watch.attempt.resource == resource:
+                return True
+        return False
+
     def hear(self, run: Run, judged: Mapping[tuple[str, str], Judged]) -> None:
         """Tell each attempt under way what this run says of its incidents, by the attempt's own copy of the rule."""
         for watch in list(self._board.watches.values()):

@@ -6,18 +6,18 @@ What of it says that something is sick stands in `harm.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from daemon.engine.counting import since_end
 from daemon.logs import log
 from daemon.model.check import Run
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.moment import Stamp, age
+from daemon.model.quick import replace
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board, LadderKey
-from daemon.runtime.harm import Harm, is_sick, unseen
+from daemon.runtime.harm import OVER, Harm, is_sick, unseen
 from daemon.runtime.holds import Holds
 from daemon.runtime.judging import Judged
 
@@ -37,14 +37,18 @@ class Worse:
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration: what only it looks at dependants with, nobody asked at the claim."""
-        now, attempts = self._clock.stamp(), self._board.attempts.values()
-        watched = [it for it in attempts if it.id in self._watched and not self._is_past(it, now, now.boottime)]
+        now, attempts = self._clock.stamp(), self._board.attempts
+        known = [attempts[name] for name in self._watched if name in attempts]  # the others' claims are on their way
+        watched = [attempt for attempt in known if not self._is_past(attempt, now, now.boottime)]
+        for attempt in known:
+            if attempt not in watched:
+                self._let_go(attempt.id)
         before = {attempt.id: self._harm.checks_around(attempt) for attempt in watched}
         self._harm.replace(bindings)
         for attempt in watched:
             added = self._harm.checks_around(attempt) - before[attempt.id]
             self._excuse(attempt, [unseen(check) for check in sorted(added)])
-        self._watched = {attempt.id: self._about(attempt) for attempt in watched}
+        self._watched |= {attempt.id: self._about(attempt) for attempt in watched}
 
     # ---- at the claim -------------------------------------------------------------------------------------------
 
@@ -61,7 +65,7 @@ class Worse:
         now = self._clock.stamp()
         attempts = self._board.attempts.values()
         watched = (it for it in attempts if not it.would and not self._is_past(it, now, now.boottime))
-        self._watched = {attempt.id: self._about(attempt) for attempt in watched}
+        self._watched = {attempt.id: self._about(attempt) for attempt in watched if OVER not in attempt.sick}
 
     def _about(self, attempt: Attempt) -> tuple[LadderKey, frozenset[str]]:
         return (attempt.rule, attempt.ladder), self._harm.checks_that_tell(attempt)
@@ -78,13 +82,19 @@ class Worse:
         for name, (key, checks) in list(self._watched.items()):  # at every run, with as many as were lately made
             ladder = self._board.ladders.get(key)
             if ladder is None or not ladder.tries or ladder.worse:  # begun anew, or stopped
-                del self._watched[name]
+                self._let_go(name)
             elif is_sweep or (is_bad and run.check in checks):
                 attempt = self._board.attempts.get(name)  # none: its claim was not committed
                 if attempt is None or self._is_past(attempt, now, run.began):
-                    del self._watched[name]
+                    self._let_go(name)
                 elif is_bad and run.check in checks and attempt.state is not AttemptState.RUNNING:
                     self._look(attempt, run, said, now)
+
+    def _let_go(self, name: str) -> None:
+        """For good: a later daemon, after a boot on a clock set back, could not tell by its age that it is over."""
+        del self._watched[name]
+        if (attempt := self._board.attempts.get(name)) is not None:
+            self._excuse(attempt, [OVER])
 
     def _look(self, attempt: Attempt, run: Run, said: Mapping[tuple[str, str], Judged], now: Stamp) -> None:
         settled = _settled(attempt, now)

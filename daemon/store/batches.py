@@ -33,7 +33,8 @@ class Batches:
     def add(self, rows: Iterable[HistoryRow]) -> None:
         """Keep rows for the next batch; beyond the bound the oldest go."""
         self._rows.extend(rows)
-        self._bound()
+        if len(self._rows) > MOST:
+            self._bound()
         if self._rows and not self.is_waiting.is_set():
             self.is_waiting.set()
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
+from math import isfinite
 
+from daemon.model.check import Sample
 from daemon.model.moment import Stamp, age
 from daemon.model.track import HistoryRow
 from daemon.store.rows import HISTORY, Value, text, to_json
@@ -43,7 +46,7 @@ class History:
 
     def _encode(self, row: HistoryRow) -> tuple[Value, ...]:
         """As `HISTORY.encode`, and the size; written out, because there are many of these."""
-        at, samples = row.at, to_json(row.samples)
+        at, samples = row.at, _as_json(row.samples)
         check, subject, error = text(row.check), text(row.subject), text(row.error)
         size = _ROW_OVERHEAD + len(check) + len(subject) + len(samples) + len(error)
         number = self._database.origins.number(at)
@@ -99,6 +102,24 @@ class History:
                 if left[check] <= 0:
                     del left[check]
         return {check: rows[::-1] for check, rows in found.items()}
+
+
+def _as_json(samples: Mapping[str, Sample]) -> str:
+    """As `to_json`, which makes an encoder for each text: most samples are finite numbers, and words that are empty."""
+    parts = []
+    for name, value in samples.items():
+        if name.__class__ is str and value.__class__ is float and isfinite(value):
+            parts.append(f"{_quoted(name)}:{value!r}")
+        elif name.__class__ is str and value.__class__ is str and not value:
+            parts.append(f'{_quoted(name)}:""')
+        else:
+            return to_json(samples)
+    return f"{{{','.join(parts)}}}"
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
+    return to_json(name)
 
 
 def _is_placed(at: Stamp, now: Stamp) -> bool:

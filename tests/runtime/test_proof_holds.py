@@ -156,7 +156,8 @@ def test_after_a_storm_a_plan_has_one_service_and_it_is_the_one_that_is_healed(t
     assert [entry.check for entry in done] == ["s2"]
     held = [entry.answer for entry in plan(observing) if entry not in done]
     assert len(held) == 3
-    assert all("the lowest first: s2 is not well yet; after that it would be done in its turn" in it for it in held)
+    waits = "the lowest first: s2 is not well yet, see `heald explain s2`; after that it would be done in its turn"
+    assert all(waits in it for it in held)
     acting = tmp_path / "acts"
     acting.mkdir()
     world = World(acting, rules)
@@ -270,6 +271,16 @@ def test_what_has_no_try_left_until_its_relapse_is_over_says_so(tmp_path: Path) 
     assert explain(world, "api-down").answer.endswith(
         "if it fired, it would be for people: every try was made, until it has stayed closed for 10m"
     )
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_tries_that_were_spent_before_it_came_back_are_told_as_such(tmp_path: Path, is_back: bool) -> None:
+    world = World(tmp_path, (HEAD + RULE).replace("tries: 2", "tries: 1")).at(10, api=DOWN)
+    if is_back:
+        world.at(15, api=up()).at(125, api=DOWN)
+    told = explain(world.run(140), "api-down")
+    before = " before it came back, less than 10m after it closed" if is_back else ""
+    assert f"on api: every try of every step was made{before} and it is not well: it is for people now" in told.answer
 
 
 # ---- recovering ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """History: batched, bounded by age and size, given back where its time is known."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,25 @@ async def rows_in_file(store: Store) -> int:
 
 async def size(store: Store) -> int:
     return await store._read(lambda database: History(database).size())
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        {},
+        {"up": 1.0, "latency_seconds": 1e-7, "error": "", "free_bytes": 123456789012345680.0, "change": -0.0},
+        {'a "name"': 1.0, "Größe": 2.5e300},
+        {"state": "failed", "up": 0.0},
+        {"up": 1, "is_leader": True},
+        {"up": float("nan"), "left": float("inf")},
+        {1: 2.0, None: 0.0},
+    ],
+)
+async def test_samples_are_kept_as_json_has_them(store: Store, samples: dict[str, float | str | bool]) -> None:
+    store.append_history([replace(history_row(), samples=samples)])
+    await store._batches.write()
+    kept = await store._read(lambda database: database.execute("SELECT samples FROM history").fetchone()[0])
+    assert kept == json.dumps(samples, separators=(",", ":"))
 
 
 async def test_history_is_written_in_batches_by_the_standing_task(store: Store) -> None:

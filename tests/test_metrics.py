@@ -123,7 +123,7 @@ def test_checks_and_rules_that_go_while_a_page_is_made_do_not_break_it() -> None
         metrics.check(name).observe(RunResult.BLIND, 3.0)
         metrics.forget(name)
         text += next(rows)
-    metrics.forget_rule("api-down")
+    metrics.forget_rules({"api-down"})
     metrics.check("new").skipped()
     metrics.read_from(sources())
     found = parsed(text + "".join(rows))
@@ -197,7 +197,7 @@ def test_the_same_check_keeps_its_numbers_and_a_forgotten_one_leaves_no_label() 
     metrics.held("web-down", HoldReason.MODE)
     assert metrics.check("web").runs[RunResult.OK] == 1
     metrics.forget("web")
-    metrics.forget_rule("web-down")
+    metrics.forget_rules({"web-down"})
     metrics.forget("never heard of")
     assert not [labels for _, labels in values(metrics) if ("check", "web") in labels or ("rule", "web-down") in labels]
 

@@ -5,7 +5,7 @@ memory anyway, incidents and readings, is not kept twice but read from `Sources`
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from daemon.metrics.numbers import (
@@ -65,9 +65,9 @@ class Metrics:
         """Drop the labels of a check that a reload removed."""
         self._checks.pop(check, None)
 
-    def forget_rule(self, rule: str) -> None:
-        """Drop the labels of a rule that a reload removed."""
-        for key in [key for key in self._holds if key[0] == rule]:
+    def forget_rules(self, rules: Collection[str]) -> None:
+        """Drop the labels of rules that a reload removed."""
+        for key in [key for key in self._holds if key[0] in rules]:
             del self._holds[key]
 
     def held(self, rule: str, reason: HoldReason) -> None:

@@ -208,8 +208,7 @@ class Assembly:
     def replace(self, following: Setup | Bindings) -> None:
         """Swap the configuration, prepared or not; what is under way ends under the old one."""
         bindings = following if isinstance(following, Bindings) else self._bindings.followed_by(following)
-        for rule in self._bindings.rules.keys() - bindings.rules.keys():
-            self.metrics.forget_rule(rule)
+        self.metrics.forget_rules(self._bindings.rules.keys() - bindings.rules.keys())
         self.setup, self._bindings = bindings.setup, bindings
         self.connections.replace(self.setup.connections)
         self.circumstances.wait_for_others(bindings.pairs)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 _MIDDLE_TO_FULL = 50  # collections of the middle generation to one of all; Python has 10
-_SETTLED = 30.0  # seconds after the start: most checks have run, and what is kept of each is there
+_SETTLED = 15.0  # seconds after the start: most checks have run, and what is kept of each is there
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def lasting() -> Iterator[None]:
 
 
 class Settling:
-    """A callback of the collector: what outlives a full collection once heald has settled is not looked through again.
+    """A callback of the collector: what is there once heald has settled is not looked through again.
 
     What is kept of 5 000 checks takes it 50 ms, every few seconds, to find next to nothing. What is looked through no
     more and comes into a circle later is never found; so this is done ever more seldom, each time after three times
@@ -39,7 +39,7 @@ class Settling:
 
     def __call__(self, phase: str, info: dict[str, int]) -> None:
         """The collector begins or ends a collection."""
-        if phase == "stop" and info["generation"] == 2 and time.monotonic() - self._began >= self._wait:
+        if phase == "stop" and info["generation"] > 0 and time.monotonic() - self._began >= self._wait:
             gc.freeze()
             self._wait = 3 * (time.monotonic() - self._began)
 

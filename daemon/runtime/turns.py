@@ -2,7 +2,7 @@
 
 Python gives the interpreter to who asks for it after a while, and the loop loses it at every call of the system: while
 a thread works, each connect, send and receive costs the loop half a millisecond, and where others want the processor
-much more. So the thread works only while the loop waits for it, a few milliseconds; then the loop goes round once.
+much more. So the thread works only while the loop waits for it, a few milliseconds; then the loop goes on.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from daemon.config.breath import breathing
 T = TypeVar("T")
 
 TURN = 0.004  # seconds that the work may keep the loop
+_ROUNDS = 3  # of the loop between two turns: who waits for a timer is woken in the third, and not two turns later
 _PATIENCE = 0.02  # seconds of the loop for a turn that does not end: the work waits for a disk, and the loop goes on
 _LOOK = 0.01  # seconds between two looks whether it goes on
 _AT_ONCE = 100  # parts of a configuration that are freed without a break
@@ -41,7 +42,8 @@ class _Turns(Generic[T]):
                 while not is_over:
                     await asyncio.sleep(_LOOK)
                     is_over = self._over.acquire(blocking=False)
-                await asyncio.sleep(0)
+                for _ in range(_ROUNDS):
+                    await asyncio.sleep(0)
             return await working
         finally:
             self._is_alone = True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from daemon.runtime.toolbox import Toolbox
 from tests.lab.contexts import check_context, shared
@@ -24,6 +25,11 @@ for _name in (
     "XDG_STATE_HOME",
 ):
     os.environ.pop(_name, None)
+
+# A busy machine is no failure: what an example takes is told by the bench, never by a test.
+_slow = {*settings.default.suppress_health_check, HealthCheck.too_slow}
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=_slow)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

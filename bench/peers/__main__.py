@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from bench.peers.measures import MEASURES
-from bench.peers.report import Figure, machine, table
+from bench.peers.report import Figure, closing, machine
 
 PACKAGES = ("monit", "nginx-light", "prometheus", "prometheus-blackbox-exporter")
 BOOTSTRAP = Path(__file__).resolve().parents[2] / "tests/lab/bootstrap.sh"
@@ -41,8 +41,7 @@ def main() -> int:
             figures += MEASURES[name](place)
             print(f"  {time.monotonic() - began:.0f} s", flush=True)
     print()
-    print(table(figures))
-    return 1 if any(figure.is_reached is False for figure in figures) else 0
+    return closing(*figures)
 
 
 if __name__ == "__main__":

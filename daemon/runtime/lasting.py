@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 _MIDDLE_TO_FULL = 50  # collections of the middle generation to one of all; Python has 10
 _ALL = 2  # the generation of a collection that looks through all
-_SETTLED = 15.0  # seconds after the start: most checks have run, and what is kept of each is there
+_SETTLED = 10.0  # seconds after the start: many checks have run, and what is kept of each is there
 
 
 @contextlib.contextmanager

@@ -63,7 +63,7 @@ def test_what_is_there_is_looked_through_ever_more_seldom(now: list[float], monk
         for generation in (0, 1, 2):
             settling("start", {"generation": generation})
             settling("stop", {"generation": generation})
-    assert frozen == [115.0, 145.0, 235.0, 505.0]
+    assert frozen == [110.0, 130.0, 190.0, 370.0, 910.0]
 
 
 def test_only_what_a_collection_of_all_left_is_kept(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +72,10 @@ def test_only_what_a_collection_of_all_left_is_kept(now: list[float], monkeypatc
     settling = Settling()
     for second in range(1, 100):
         now[0] = 100.0 + second
-        for generation in (0, 1, *([2] if second % 20 == 0 else [])):
+        for generation in (0, 1, *([2] if second % 14 == 0 else [])):
             settling("start", {"generation": generation})
             settling("stop", {"generation": generation})
-    assert frozen == [120.0, 160.0]  # the first of all after 15 s, and after three times 20 s
+    assert frozen == [114.0, 142.0]  # the first of all after 10 s, and after three times 14 s
 
 
 class Circle:

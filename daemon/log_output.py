@@ -23,7 +23,7 @@ class PatientOutput(logging.Handler):
 
     def __init__(self, descriptor: int, *, say_lost: Callable[[int], None]) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._descriptor = descriptor = _own(descriptor)
         self._say_lost = say_lost  # called with the number of lines, after one that was read again
         self._is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
         self._poll = select.poll()
@@ -67,3 +67,17 @@ class PatientOutput(logging.Handler):
         except BlockingIOError:
             time.sleep(_PAUSE)
             return 0
+
+
+def _own(descriptor: int) -> int:
+    """The same terminal or pipe, opened anew so that a write never waits; the descriptor itself where that is denied.
+
+    A terminal is said to be writable while it has room for a byte (tty_ioctl(4)), and a pipe may be full again by then.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or os.isatty(descriptor)):
+        return descriptor
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return descriptor

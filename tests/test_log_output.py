@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import pty
 import socket
 import time
 from collections.abc import Iterator
@@ -97,6 +98,26 @@ def test_a_line_that_was_cut_is_ended_before_the_next(reader: Reader) -> None:
 def test_the_descriptor_stays_as_others_know_it(reader: Reader) -> None:
     output(reader, [])
     assert os.get_blocking(reader.theirs)
+
+
+def test_a_terminal_that_nobody_reads_is_not_waited_for() -> None:
+    ours, theirs = pty.openpty()
+    lost: list[int] = []
+    handler = PatientOutput(theirs, say_lost=lost.append)
+    seconds = [write(handler, "z" * 700) for _ in range(60)]  # it is writable while it has room for a byte
+    assert len([each for each in seconds if each > 0.5]) == 1
+    os.set_blocking(ours, False)
+    while True:
+        try:
+            os.read(ours, 65536)
+        except BlockingIOError:
+            break
+    write(handler, "read again")
+    assert lost
+    assert os.read(ours, 65536).endswith(b"read again\r\n")
+    assert os.get_blocking(theirs)
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
 
 
 def test_a_reader_who_is_gone_ends_nothing() -> None:

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.peers.measures import MEASURES
-from bench.peers.report import Figure, machine, table
+from bench.peers.measures import MEASURES, NAMED_ONLY
+from bench.peers.report import Figure, closing, machine
 
 PACKAGES = ("monit", "nginx-light", "prometheus", "prometheus-blackbox-exporter")
 BOOTSTRAP = Path(__file__).resolve().parents[2] / "tests/lab/bootstrap.sh"
@@ -22,7 +22,12 @@ BOOTSTRAP = Path(__file__).resolve().parents[2] / "tests/lab/bootstrap.sh"
 def main() -> int:
     """Print a table of what was asked for."""
     parser = argparse.ArgumentParser(prog="bench.peers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)}; all if none")
+    parser.add_argument(
+        "measures",
+        nargs="*",
+        metavar="MEASURE",
+        help=f"of {', '.join(MEASURES)}; all but {', '.join(NAMED_ONLY)} if none",
+    )
     parser.add_argument("--profile", type=Path, help="where cProfile writes what heald's loop does; spoils the figures")
     given = parser.parse_args()
     if unknown := set(given.measures) - MEASURES.keys():
@@ -33,7 +38,7 @@ def main() -> int:
     print(machine(), flush=True)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="heald-bench-") as folder:
-        for name in given.measures or MEASURES:
+        for name in given.measures or [name for name in MEASURES if name not in NAMED_ONLY]:
             began = time.monotonic()
             print(f"{name}: {(MEASURES[name].__doc__ or '').strip()}", flush=True)
             place = Path(folder) / name
@@ -41,8 +46,7 @@ def main() -> int:
             figures += MEASURES[name](place)
             print(f"  {time.monotonic() - began:.0f} s", flush=True)
     print()
-    print(table(figures))
-    return 1 if any(figure.is_reached is False for figure in figures) else 0
+    return closing(*figures)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.peers import claims, compare, load, long_day, surfaces
+from bench.peers import claims, compare, hour, load, long_day, surfaces
 from bench.peers.report import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -16,4 +16,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "start": surfaces.start,
     "claims": claims.claims,
     "long-day": long_day.long_day,
+    "hour": hour.hour,
 }
+NAMED_ONLY = frozenset({"hour"})
+"""What takes too long to be measured unless it is asked for."""

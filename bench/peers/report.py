@@ -74,6 +74,12 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
+def closing(*figures: Figure) -> int:
+    """Print them beside their targets, and say how a bench exits: 1 if one is missed."""
+    print(table(figures))
+    return 1 if any(it.is_reached is False for it in figures) else 0
+
+
 def machine() -> str:
     """What this was measured on, in a line."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30

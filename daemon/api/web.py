@@ -6,6 +6,7 @@ there. Whoever asks it for a name, as the clients of Docker and supervisord do, 
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
@@ -17,8 +18,10 @@ class _Late(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         spec = self.__spec__
-        if spec is None or spec.loader is None or name.startswith("__") or find_spec(f"{self.__name__}.{name}"):
+        if spec is None or spec.loader is None or name.startswith("__"):
             raise AttributeError(f"module {self.__name__} has no attribute {name}")
+        if find_spec(f"{self.__name__}.{name}"):  # what all of it would have imported: alone, it is to be had for less
+            return import_module(f"{self.__name__}.{name}")
         self.__class__ = ModuleType  # type: ignore[assignment]  # first: what is imported now asks for names too
         spec.loader.exec_module(self)
         return getattr(self, name)

@@ -195,6 +195,8 @@ def _options(module: ModuleType, common: type[BaseModel] | None, what: str) -> t
         raise PluginError(
             f"its option {shadowing[0]} shadows the key {shadowing[0]} that every {what} has; rename the option"
         )
+    if options.__module__.partition(".")[0] not in _OURS:
+        options.model_rebuild()  # what OptionsModel puts off (`defer_build`): here whoever is wrong is named
     return options
 
 

@@ -32,7 +32,7 @@ def stopped_by_operator(_: Proposal, facts: Facts) -> Hold | None:
     return Hold(reason=HoldReason.STOPPED_BY_OPERATOR, sentence=sentence)
 
 
-def conflict(_: Proposal, facts: Facts) -> Hold | None:
+def conflict(_: object, facts: Facts) -> Hold | None:
     """Something goes on that heald must not disturb."""
     if facts.conflict_why is None:
         return None

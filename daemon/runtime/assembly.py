@@ -87,7 +87,7 @@ class Assembly:
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
         health, self.holds, self.flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
         self.situation = situation = self._wire_people(health)
-        self.cut_off = CutOff(health, board=board, clock=clock)
+        self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
         self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
         self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
@@ -122,7 +122,7 @@ class Assembly:
         """What people want and are asked, and what else the guards look at."""
         bindings, board, clock = self._bindings, self.board, self._clock
         self.orders = Orders(bindings, board, clock)
-        self.storm = Storm(bindings, board=board, health=health, clock=clock)
+        self.storm = Storm(bindings, board=board, health=health, orders=self.orders, clock=clock)
         self.approvals = Approvals(bindings, board, clock)
         return Situation(
             bindings,

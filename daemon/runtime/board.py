@@ -30,6 +30,7 @@ class Board:
         self.resolved: dict[str, Incident] = {}  # at start only: closed ones that an attempt may be verified for
         self.attempts: dict[str, Attempt] = {}  # every one that a limit could still count
         self.watches: dict[str, Watch] = {}  # attempts under way, by id
+        self.claiming: set[str] = set()  # attempts whose claim is on its way: the claim alone writes them
         self.orders: dict[str, Order] = {}  # standing orders that nobody ended, oldest first
         self.approvals: dict[str, Approval] = {}  # those of which something can still come
         self.ladder_of: dict[str, LadderKey] = {}  # by open incident
@@ -128,7 +129,8 @@ class Board:
         self.attempts[attempt.id] = attempt
         if attempt.id in self.watches:
             self.watches[attempt.id] = replace(self.watches[attempt.id], attempt=attempt)
-        self._rows.append(attempt)
+        if attempt.id not in self.claiming:
+            self._rows.append(attempt)
 
     def open_incidents(self, key: LadderKey) -> Iterator[Incident]:
         """The open incidents that share a ladder, oldest first."""

@@ -52,6 +52,8 @@ class Claims:
         every = max(checks[check].every for check, _ in joined)
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
         board.watches[attempt.id] = settling(watch, attempt.claimed.boottime) if proposal.would else watch
+        if not proposal.would:
+            board.claiming.add(attempt.id)
         board.put_attempt(attempt)
         self._used = {it: given for it, given in self._used.items() if it in board.watches}
         if (approval := self._approvals.use(proposal)) is not None:
@@ -92,9 +94,17 @@ class Claims:
         now = self._clock.stamp()
         return over_limit(proposal, Facts(now=now, settings=self._bindings.setup.settings, attempts=attempts))
 
+    def committed(self, attempt: Attempt) -> None:
+        """The store has the claim; what became of the attempt meanwhile is written now."""
+        board = self._board
+        board.claiming.discard(attempt.id)
+        if (now := board.attempts.get(attempt.id, attempt)) is not attempt:
+            board.put_attempt(now)
+
     def take_back(self, proposal: Proposal, attempt: Attempt, hold: Hold) -> None:
         """Take a claim back that the store did not commit: nothing was done, no try was spent."""
         board, key = self._board, key_of(proposal)
+        board.claiming.discard(attempt.id)
         board.watches.pop(attempt.id, None)
         board.attempts.pop(attempt.id, None)
         if (approval := self._used.pop(attempt.id, None)) is not None:

@@ -22,6 +22,7 @@ from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
 from daemon.runtime.situation import Found
+from daemon.runtime.threads import caller
 from daemon.runtime.toolbox import ActToolbox
 from daemon.store.store import Store
 
@@ -148,6 +149,7 @@ class Executor:
         checks: list[Check] = [setup.checks[name] for name in dict.fromkeys([*names, proposal.check])]
         if len(checks) == 1:
             await self._look(checks[0])  # a task for it would wait for its turn of the loop, and so would we for it
+            caller.set(None)  # what comes now is heald's own: its threads are not the check's
         else:
             await asyncio.gather(*(self._look(check) for check in checks))
 
@@ -162,7 +164,7 @@ class Executor:
 
     async def _claim(self, proposal: Proposal, attempt: Attempt) -> bool:
         """Commit the claim with everything that led to it; false if the store's own rows or its state forbid it."""
-        rows = [row for row in self._board.take_rows() if not isinstance(row, Attempt) or row.id != attempt.id]
+        rows = self._board.take_rows()
         try:
             hold = await self._store.claim(
                 attempt,
@@ -173,6 +175,7 @@ class Executor:
         except StoreError as error:
             hold = Hold(reason=HoldReason.STORE_UNAVAILABLE, sentence=f"the claim could not be written: {error}")
         if hold is None:
+            self._healing.claims.committed(attempt)
             return True
         self._healing.claims.take_back(proposal, attempt, hold)
         self._store.submit(*rows, *self._board.take_rows())  # together: half of it would spend the try

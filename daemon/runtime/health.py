@@ -76,7 +76,8 @@ class Health:
         """Why acting on one member would leave too few healthy; None if enough would stay so, whatever becomes of it.
 
         A member is a subject of the checks of a service; one is healthy if every check that sees it has it up, and
-        nobody knows what will become of `others`, which are acted on at the same time.
+        nobody knows what will become of `others`, which are acted on at the same time. Who acts for no member that is
+        known, as a check without subjects has it done, takes one of the healthy down.
         """
         healthy: dict[str, bool] = {}
         for check in self._bindings.checks_of.get(service.name, ()):
@@ -87,7 +88,9 @@ class Health:
             wanted = math.ceil(wanted * len(healthy) / 100)
         if not healthy:
             return f"no check has found the members of {service.name} yet, so how many would stay healthy is not known"
-        staying = sum(is_up for subject, is_up in healthy.items() if subject != acted_on and subject not in others)
+        touched = {acted_on, *others}
+        staying = sum(is_up for subject, is_up in healthy.items() if subject not in touched)
+        staying = max(0, staying - len(touched - healthy.keys()))
         if staying >= wanted:
             return None
         least = f"{service.min_healthy:g}{'%' if service.min_healthy_percent else ''}"

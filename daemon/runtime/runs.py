@@ -84,7 +84,8 @@ class Runs:
 
     def _look(self, check: Check, *, is_look: bool) -> Coroutine[Any, Any, Run]:
         """Look once, within the check's timeout."""
-        toolbox = self._toolboxes.get(check.name)
+        is_current = self._setup.checks.get(check.name) is check  # a second look may be of what a reload edited
+        toolbox = self._toolboxes.get(check.name) if is_current else None
         if toolbox is None:
             toolbox = Toolbox(
                 node=self._node,
@@ -93,8 +94,8 @@ class Runs:
                 connections=self._connections,
                 withhold=self._setup.secret_variables,
             )
-            self._toolboxes[check.name] = toolbox
-            if check.name in self._setup.checks:  # a second look may be of one that a reload removed meanwhile
+            if is_current:
+                self._toolboxes[check.name] = toolbox
                 self._counts[check.name] = self._metrics.check(check.name)
         return look(check, self._setup.types.checks[check.type], toolbox, self._clock, is_look=is_look)
 

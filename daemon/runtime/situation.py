@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.guards import Facts, Proposal
+from daemon.engine.guards_of_people import conflict
 from daemon.engine.guards_of_state import clock_jumped, self_test, startup_grace, storm
 from daemon.engine.proof import wall_of
 from daemon.engine.verification import Member
@@ -88,7 +89,7 @@ class Situation:
             flap_percent=self._flaps.too_many((proposal.rule.name, proposal.check, proposal.subject)),
             storm=self._storm.hold(proposal.service),
             min_healthy_why=self.too_few(proposal),
-            conflict_why=self._conflict(proposal) or found.conflict,
+            conflict_why=self._conflict(proposal.service) or found.conflict,
             approval=self.approval(proposal),
             attempts=list(self._board.attempts.values()),
             watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
@@ -109,8 +110,9 @@ class Situation:
             jumped_until=around.jumped_until,
             self_test_why=self._health.self_test(),
             storm=self._storm.hold(None) if self._storm.is_on else None,
+            conflict_why=self._conflict(None),
         )
-        for guard in (startup_grace, clock_jumped, self_test, storm):
+        for guard in (startup_grace, clock_jumped, self_test, storm, conflict):
             if (hold := guard(None, facts)) is not None:
                 yield GuardAnswer(reason=hold.reason, hold=hold, until=wall_of(hold.until, facts.now))
 
@@ -147,8 +149,8 @@ class Situation:
             if not is_own and (proposal.would or not attempt.would):
                 yield from watch.members
 
-    def _conflict(self, proposal: Proposal) -> str | None:
-        for path in self._bindings.conflicts(proposal.service):
+    def _conflict(self, service: str | None) -> str | None:
+        for path in self._bindings.conflicts(service):
             if path.startswith("/") and Path(path).exists():
                 return f"{path} is there: what made it must not be disturbed"
         return None

@@ -7,6 +7,7 @@ from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.health import Health
+from daemon.runtime.orders import Orders
 from daemon.runtime.said_once import SaidOnce
 
 LEAST_SICK = 5  # services (docs/judgement.md, guards)
@@ -16,10 +17,10 @@ _LOOK_AGAIN = 0.2  # seconds for which the count holds: one coalesced start of r
 class Storm:
     """Whether there is a storm, and what it leaves behind."""
 
-    def __init__(self, bindings: Bindings, *, board: Board, health: Health, clock: Clock) -> None:
+    def __init__(self, bindings: Bindings, *, board: Board, health: Health, orders: Orders, clock: Clock) -> None:
         self._bindings = bindings
         sentence = "nothing is acted on until it is over, and then on one service at a time, the lowest first"
-        self._said = SaidOnce(HoldReason.STORM, sentence, board=board, clock=clock)
+        self._said = SaidOnce(HoldReason.STORM, sentence, board=board, orders=orders, clock=clock)
         self._health = health
         self._clock = clock
         self._looked = float("-inf")
@@ -79,6 +80,7 @@ class Storm:
         if len(sick) >= LEAST_SICK and 100.0 * len(sick) > settings.share * counted:
             if self._newest is None:
                 self._say(sick, counted)
+            self._said.tell()
             self._newest, self._left = steady, self._left | sick
         elif self._newest is not None and steady - self._newest >= settings.quiet:
             self._newest = None

@@ -15,12 +15,15 @@ from daemon.store.rows import ATTEMPTS, text
 
 
 def _age(name: str) -> str:
-    """`daemon.model.moment.age` of a stamp's three columns, from `now` as in `_moment`."""
-    return f"""(SELECT CASE
+    """`daemon.model.moment.age` of a stamp's three columns, from `now` as in `_moment`.
+
+    What names no host and boot that is known, in a file that is damaged, is of no age: it counts.
+    """
+    return f"""ifnull((SELECT CASE
         WHEN host <> :host THEN iif(synchronised AND :synchronised, max(0.0, :wall - {name}_wall), 0.0)
         WHEN boot = :boot THEN :boottime - {name}_boottime
         ELSE iif(synchronised AND :synchronised, max(:boottime, :wall - {name}_wall), :boottime)
-        END FROM origins WHERE id = {name}_origin)"""  # noqa: S608  # our own names
+        END FROM origins WHERE id = {name}_origin), -1e999)"""  # noqa: S608  # our own names
 
 
 # What is lost counts as if it ended at claim + timeout, whenever it was let go of.

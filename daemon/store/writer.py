@@ -145,7 +145,7 @@ class Writer:
     def _put_backlog(self, database: Database) -> None:
         if self._doubtful:
             database.delete_attempts(self._doubtful)
-        database.put(self.backlog)
+        database.put(row for row in self.backlog if not (isinstance(row, Attempt) and row.id in self._doubtful))
 
     def _written(self) -> None:
         self.backlog.clear()

@@ -275,6 +275,7 @@ class Simulation:
             healing.claims.take_back(proposal, attempt, hold)
             self.store.submit(*rows, *self.assembly.board.take_rows())
             return
+        healing.claims.committed(attempt)
         self._begin(attempt, self._effect(attempt))
 
     def _begin(self, attempt: Attempt, effect: Effect) -> None:

@@ -28,6 +28,12 @@ def test_the_client_is_there_for_who_asks() -> None:
     )
 
 
+def test_a_module_of_it_is_there_for_who_names_it() -> None:
+    names = ("client", "connector", "resolver", "tracing", "formdata", "client_reqrep", "hdrs")
+    code = f"import daemon.api.web, aiohttp; print([getattr(aiohttp, name).__name__ for name in {names}])"
+    assert run(code) == str([f"aiohttp.{name}" for name in names])
+
+
 def test_a_name_that_is_not_there_is_said_as_ever() -> None:
     code = "import daemon.api.web, aiohttp\ntry: aiohttp.nothing\nexcept AttributeError as error: print(error)"
     assert run(code) == "module aiohttp has no attribute nothing"

@@ -14,7 +14,7 @@ import pytest
 from bench.peers.compare import Sample, figures
 from bench.peers.heald import count
 from bench.peers.processes import alive, child, cpu_seconds, members, memory, parse_stat, read_stats, wait_until
-from bench.peers.report import Figure, number, percentile, table
+from bench.peers.report import Figure, closing, number, percentile, table
 
 BURN = """
 import time
@@ -162,3 +162,14 @@ heald_paused 1.0
     assert count(page, "heald_runs_total", result="ok") == 7.0
     assert count(page, "heald_runs_total") == 12.0
     assert count(page, "heald_paused") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "status"), [([1.0], 0), ([2.0], 0), ([2.1], 1), ([1.0, 2.1], 1), ([math.nan], 1), ([], 0)]
+)
+def test_a_missed_target_is_printed_and_fails_the_bench(
+    values: list[float], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explains = Figure(name="explains the others", value=9.0)
+    assert closing(explains, *(Figure(name="x", value=value, most=2.0) for value in values)) == status
+    assert capsys.readouterr().out.count("≤ 2.00") == len(values)

@@ -160,6 +160,10 @@ CHECKS_THAT_LACK = {
         CHECK.replace("(OptionsModel)", "(BaseModel)").replace(HEAD, HEAD + "from pydantic import BaseModel\n"),
         "accepts unknown keys",
     ),
+    "Options that pydantic can build": (
+        CHECK.replace("target: str", "target: Odd").replace("class Options", "class Odd: ...\nclass Options"),
+        "Odd",
+    ),
     "SAMPLES": (CHECK.replace("SAMPLES =", "OTHER ="), "it has no SAMPLES"),
     "any SAMPLES": (CHECK + "SAMPLES = ()\n", "is no tuple of samples"),
     "good SAMPLES": (CHECK + "SAMPLES = ('up',)\n", "is no tuple of samples"),

@@ -122,8 +122,8 @@ def _soon(old: Any, track: Any, at: float, vanish_after: float) -> Any:
     return old(track, at, vanish_after / 2)
 
 
-def _of_one_subject(old: Any, self: Any, service: Any, acted_on: str, others: Any) -> Any:
-    return old(self, service, "", others)
+def _with_the_one_acted_on(old: Any, self: Any, service: Any, acted_on: str, others: Any) -> Any:
+    return old(self, replace(service, min_healthy=service.min_healthy - 1), acted_on, others)
 
 
 def _idle(old: Any, *given: Any, **named: Any) -> Any:
@@ -173,7 +173,9 @@ BREAKS = [
     Line("self test", "the guard", without(H.SELF_TEST), {"rare": 15}),
     Line("storm", "the guard", without(H.STORM), FLEET),
     Line("min_healthy", "the guard", without(H.MIN_HEALTHY), MEMBERS),
-    Line("min_healthy", "the member acted on counts", instead(health.Health, "too_few", _of_one_subject), MEMBERS),
+    Line(
+        "min_healthy", "the member acted on counts", instead(health.Health, "too_few", _with_the_one_acted_on), MEMBERS
+    ),
     Line("startup grace", "the guard", without(H.STARTUP_GRACE), {"rare": 12}),
     # what is known
     Line("unknown opens|a guess", "UNKNOWN is BREACHED", taken_for(Verdict.BREACHED), number=1),

@@ -244,6 +244,34 @@ def test_members_that_must_stay_healthy_are_counted_without_the_one_acted_on(
         assert "members of web would stay healthy, and min_healthy is" in world.incident("web-down").hold_sentence
 
 
+@pytest.mark.parametrize(("least", "acts"), [("2", True), ("3", False), ("100%", False)])
+def test_what_is_done_for_no_member_in_particular_takes_one_of_them_down(
+    tmp_path: Path, least: str, acts: bool
+) -> None:
+    rules = MEMBERS.replace("LEAST", least).replace(
+        "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}}\n"
+    )
+    rules = rules.replace("check: units", "check: port")
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1)}).at(25, port=DOWN).run(70)
+    assert bool(world.claims("command:web@node")) is acts
+    if not acts:
+        assert world.holds("web-down") == [H.MIN_HEALTHY]
+        assert world.incident("web-down").hold_sentence.startswith("2 of 3 members of web would stay healthy")
+
+
+def test_while_something_is_done_for_no_member_in_particular_the_next_waits(tmp_path: Path) -> None:
+    rules = MEMBERS.replace("LEAST", "2").replace(
+        "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}}\n"
+    )
+    step = "{run: {argv: ['true']}, verify: 1m, settle: 20s}"
+    rules = rules.replace("allow: [restart]", "allow: [restart, run]")
+    rules += f"  port-down: {{check: port, when: up == 0, for: 0s, steps: [{step}]}}\n"
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1)}).at(25, port=DOWN)
+    world.at(45, units=members(0, 1, 1)).run(70)
+    assert world.claims("command:web@node") == [30.0]
+    assert world.holds("web-down")[0] is H.MIN_HEALTHY
+
+
 def stormy(count: int, *, quiet: str = "1m") -> str:
     names = [f"s{n}" for n in range(count)]
     services = "".join(f"  {name}: {{run_by: {{command: {{restart: [x]}}}}, limit: [9/1h]}}\n" for name in names)

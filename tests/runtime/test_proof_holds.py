@@ -254,6 +254,13 @@ def test_what_keeps_heald_from_acting_on_anything_is_told_in_one_place(tmp_path:
     assert list(told) == [HoldReason.STARTUP_GRACE, HoldReason.SELF_TEST]
     assert told[HoldReason.STARTUP_GRACE].until == pytest.approx(world.simulation.clock.stamp().wall + 585)
     assert told[HoldReason.SELF_TEST].until is None
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    rules = (HEAD + RULE).replace("startup_grace: 0s", f"startup_grace: 0s, conflicts: [{locked}/deploy.lock]")
+    deploying = World(locked, rules).run(15)
+    assert list(deploying.simulation.assembly.situation.holding()) == []
+    (locked / "deploy.lock").touch()
+    assert [it.reason for it in deploying.simulation.assembly.situation.holding()] == [HoldReason.CONFLICT]
     other = tmp_path / "stormy"
     other.mkdir()
     stormy_world = World(other, stormy()).at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import START, attempt, incident, later, over
 
+from daemon.errors import StoreError
 from daemon.model.moment import Stamp, age
 from daemon.model.remediation import AttemptState
 from daemon.store.opening import MIGRATIONS, connect
@@ -90,3 +91,12 @@ def test_an_attempt_in_the_place_of_one_that_was_dropped_is_itself(database: Dat
 def test_a_single_row_that_cannot_be_written_is_left_out_and_the_others_stay(database: Database) -> None:
     put(database, attempt(1), incident(rule=None))
     assert (database.unfit, database.attempts_counting(START, HOUR)) == (1, [attempt(1)])
+
+
+def test_what_names_no_origin_that_is_known_counts(database: Database) -> None:
+    put(database, over(attempt(), START))
+    connection = database._connection
+    connection.execute("PRAGMA foreign_keys = OFF")  # as only a damaged file, or somebody else's hand, has it
+    connection.execute("UPDATE attempts SET claimed_origin = 99, ended_origin = 99, released_origin = 99")
+    with pytest.raises(StoreError, match="a row of attempts is damaged"):
+        database.attempts_counting(later(START, 10 * DAY), HOUR)

@@ -20,7 +20,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="The daemon'
 @state_dir_option
 @_json_option
 def status_command(state_dir: Path | None, as_json: bool) -> None:
-    """Show what the daemon is doing now: mode, pause, reload, limits, checks."""
+    """Show what the daemon is doing now: mode, pause, what keeps it from acting on anything, reload, limits, checks."""
     answer = ask("GET", "/status", state_dir=state_dir)
     if as_json:
         click.echo(json.dumps(answer, indent=2))

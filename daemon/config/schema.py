@@ -78,7 +78,8 @@ class ServiceKeys(OptionsModel):
     runbook: Url | None = Field(default=None, description="URL for people.")
     min_healthy: Members | None = Field(
         default=None,
-        description="Members (subjects of its checks) that must stay healthy while one is acted on: 2, or 51%.",
+        description="Members (subjects of its checks) that must stay healthy while one is acted on: 2, or 51%. "
+        "Those for which another attempt is under way do not count as healthy.",
     )
     conflicts: Conflicts = Field(
         default=[], description="Files and systemd units that hold acting on it while they are there or at work."

@@ -46,8 +46,9 @@ _FOR_PEOPLE = frozenset({HoldReason.FLAPPING, HoldReason.WORSE, HoldReason.NOT_A
 HANDED_OVER_AT_ONCE = LIMITS | _FOR_PEOPLE
 """Holds that only people can end soon: they are told at once; of `flapping` once, and not of each relapse."""
 _WANTED = frozenset({HoldReason.MODE, HoldReason.PAUSED, HoldReason.MAINTENANCE, HoldReason.SILENCED})
-_SAID_ONCE = frozenset({HoldReason.STORM, HoldReason.SELF_TEST})  # by an incident of their own, for all that they hold
-NOT_ESCALATED = _WANTED | _SAID_ONCE | {HoldReason.UPSTREAM}
+SAID_ONCE = frozenset({HoldReason.STORM, HoldReason.SELF_TEST})
+"""Holds of which people are told once, by an incident of their own for all that they hold."""
+NOT_ESCALATED = _WANTED | SAID_ONCE | {HoldReason.UPSTREAM}
 """Holds whose time does not count towards `escalate_after`: people wanted them, know of them, or were not told yet."""
 _ONLY_WOULD = (HoldReason.MODE, HoldReason.NOT_ALLOWED)
 

@@ -23,7 +23,7 @@ from daemon.config.schema import (
     StepKeys,
 )
 from daemon.config.setup import Types
-from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED
+from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, SAID_ONCE
 from daemon.metrics import Metrics, Sources
 from daemon.model.holds import HOLDS
 from daemon.model.settings import Mode
@@ -177,6 +177,7 @@ def holds() -> str:
     for reason, words in HOLDS.items():
         people = "at once" if reason in HANDED_OVER_AT_ONCE or reason.value == "exhausted" else "after escalate_after"
         people = "never for this alone" if reason in NOT_ESCALATED else people
+        people = "once, by an incident of its own" if reason in SAID_ONCE else people
         rows.append((f"`{reason.value}`", words.meaning, words.ends, people))
     head = ("hold", "what it means", "what ends it", "people are told")
     return "\n\n".join([_MADE, inspect.cleandoc(text), table(head, rows)]) + "\n"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 _MIDDLE_TO_FULL = 50  # collections of the middle generation to one of all; Python has 10
+_ALL = 2  # the generation of a collection that looks through all
 _SETTLED = 15.0  # seconds after the start: most checks have run, and what is kept of each is there
 
 
@@ -30,7 +31,8 @@ class Settling:
 
     What is kept of 5 000 checks takes it 50 ms, every few seconds, to find next to nothing. What is looked through no
     more and comes into a circle later is never found; so this is done ever more seldom, each time after three times
-    as long as before.
+    as long as before. And only right after a collection of all: what is garbage by then is gone, where a lesser one
+    leaves in the oldest generation what would be kept for good. Without one nothing there costs anything.
     """
 
     def __init__(self) -> None:
@@ -39,7 +41,7 @@ class Settling:
 
     def __call__(self, phase: str, info: dict[str, int]) -> None:
         """The collector begins or ends a collection."""
-        if phase == "stop" and info["generation"] > 0 and time.monotonic() - self._began >= self._wait:
+        if phase == "stop" and info["generation"] == _ALL and time.monotonic() - self._began >= self._wait:
             gc.freeze()
             self._wait = 3 * (time.monotonic() - self._began)
 

@@ -205,6 +205,15 @@ def test_a_file_named_in_conflicts_holds_while_it_is_there(tmp_path: Path) -> No
     assert world.run(25).claims() == [20]
 
 
+def test_a_unit_named_in_conflicts_holds_while_it_is_at_work(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    world.simulation.found = lambda _: Found(conflict="backup.service is active (running), and must not be disturbed")
+    assert world.run(15).holds() == [H.CONFLICT]
+    assert "backup.service is active (running), and must not be disturbed" in world.incident().hold_sentence
+    world.simulation.found = lambda _: Found()
+    assert world.run(25).claims() == [20]
+
+
 def test_a_condition_that_changes_too_often_is_held_and_then_not_any_more(tmp_path: Path) -> None:
     world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 25s"))
     for number in range(20):

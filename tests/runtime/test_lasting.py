@@ -1,6 +1,7 @@
 """What lasts is kept from the collector; what came of an error is not."""
 
 import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,16 @@ def test_what_was_read_of_a_bad_file_does_not_live_as_long_as_its_errors(tmp_pat
     assert raised.value.__cause__ is None
 
 
-def test_what_is_there_is_looked_through_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, frozen = [100.0], []
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the collector's callback, to be set."""
+    time = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: time[0])
+    return time
+
+
+def test_what_is_there_is_looked_through_ever_more_seldom(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[float] = []
     monkeypatch.setattr("gc.freeze", lambda: frozen.append(now[0]))
     settling = Settling()
     for second in range(1, 1000):
@@ -56,3 +64,42 @@ def test_what_is_there_is_looked_through_ever_more_seldom(monkeypatch: pytest.Mo
             settling("start", {"generation": generation})
             settling("stop", {"generation": generation})
     assert frozen == [115.0, 145.0, 235.0, 505.0]
+
+
+def test_only_what_a_collection_of_all_left_is_kept(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[float] = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(now[0]))
+    settling = Settling()
+    for second in range(1, 100):
+        now[0] = 100.0 + second
+        for generation in (0, 1, *([2] if second % 20 == 0 else [])):
+            settling("start", {"generation": generation})
+            settling("stop", {"generation": generation})
+    assert frozen == [120.0, 160.0]  # the first of all after 15 s, and after three times 20 s
+
+
+class Circle:
+    """An object that only the collector can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_garbage_in_the_oldest_generation_is_freed_and_not_kept_for_good(now: list[float]) -> None:
+    settling = Settling()
+    now[0] += 3600
+    circle = Circle()
+    gc.collect()  # it lives, and is in the oldest generation now
+    seen = weakref.ref(circle)
+    del circle
+    before = gc.get_freeze_count()
+    gc.callbacks.append(settling)
+    try:
+        gc.collect(1)
+        assert (seen() is not None, gc.get_freeze_count()) == (True, before)
+        gc.collect()
+        assert seen() is None
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.callbacks.remove(settling)
+        gc.unfreeze()

@@ -42,8 +42,9 @@ GUARDS: tuple[tuple[HoldReason, Guard], ...] = (
 """The one order of the guards (docs/judgement.md, guards)."""
 
 LIMITS = frozenset({HoldReason.LIMIT_RULE, HoldReason.LIMIT_RESOURCE, HoldReason.BUDGET})
-HANDED_OVER_AT_ONCE = LIMITS | {HoldReason.WORSE, HoldReason.NOT_ALLOWED, HoldReason.APPROVAL}
-"""Holds that only people can end soon: they are told at once."""
+_FOR_PEOPLE = frozenset({HoldReason.FLAPPING, HoldReason.WORSE, HoldReason.NOT_ALLOWED, HoldReason.APPROVAL})
+HANDED_OVER_AT_ONCE = LIMITS | _FOR_PEOPLE
+"""Holds that only people can end soon: they are told at once; of `flapping` once, and not of each relapse."""
 _WANTED = frozenset({HoldReason.MODE, HoldReason.PAUSED, HoldReason.MAINTENANCE, HoldReason.SILENCED})
 SAID_ONCE = frozenset({HoldReason.STORM, HoldReason.SELF_TEST})
 """Holds of which people are told once, by an incident of their own for all that they hold."""

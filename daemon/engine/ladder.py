@@ -100,6 +100,11 @@ def found_clear(ladder: Ladder) -> Ladder:
     return replace(ladder, clear_streak=streak, flapping=ladder.flapping or streak >= FLAPPING_LOOKS)
 
 
+def is_flapping(ladder: Ladder, rule: Rule, now: Stamp) -> bool:
+    """Whether clear looks hold a ladder: until it has been closed for `relapse`."""
+    return ladder.flapping and (ladder.closed is None or age(ladder.closed, now) < rule.relapse)
+
+
 def reopened(ladder: Ladder, rule: Rule, now: Stamp) -> tuple[Ladder, bool]:
     """The ladder when an incident opens, and whether that is a relapse: then it goes on where it was."""
     if ladder.closed is None:

@@ -24,11 +24,17 @@ class Track:
     counted: float = 0.0  # steady seconds that count towards `for`, or in RECOVERING towards `clear_for`
     incident: str | None = None  # the open incident's id
     muted: bool = False  # held by a sick upstream: when that ends `for` counts anew before it is proposed and told
+    told_flapping: bool = False  # people were told that it flaps, and it does still: its relapses are not told again
     # What follows is not kept across a restart: no time counts across the gap.
     last: Verdict | None = None  # the verdict of the newest judged run; None after runs that judged nothing
     last_at: float = 0.0  # that run's end, steady seconds
     missing_since: float | None = None  # first run that could look and did not find the subject, steady seconds
     memory: tuple[tuple[str, ...], ...] = ()  # count_of: verdicts of its inner conditions, newest last; kept
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether there is more to it than what it sees now, even while it is INACTIVE."""
+        return bool(self.memory) or self.told_flapping
 
 
 @quick
@@ -87,7 +93,7 @@ class Remembered:
     """All that the store gives back at start."""
 
     incidents: tuple[Incident, ...]  # the open ones, and those closed recently enough for a relapse
-    tracks: tuple[Track, ...]  # those not INACTIVE, and those with a count_of memory
+    tracks: tuple[Track, ...]  # those not INACTIVE, and those that are remembered all the same
     ladders: tuple[Ladder, ...]
     attempts: tuple[Attempt, ...]  # every one that a limit could still count, oldest first
     orders: tuple[Order, ...] = ()  # those that nobody ended; time may have

@@ -85,8 +85,8 @@ class Assembly:
     def _wire_judges(self) -> None:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
-        health, self.holds, flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
-        self.situation = situation = self._wire_people(health, flaps)
+        health, self.holds, self.flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
+        self.situation = situation = self._wire_people(health)
         self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
         self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
         self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
@@ -111,14 +111,14 @@ class Assembly:
             healing=self.healing,
             orders=self.orders,
             situation=situation,
-            flaps=flaps,
+            flaps=self.flaps,
             aftercare=self.aftercare,
             worse=self.worse,
             clock=clock,
             metrics=metrics,
         )
 
-    def _wire_people(self, health: Health, flaps: Flaps) -> Situation:
+    def _wire_people(self, health: Health) -> Situation:
         """What people want and are asked, and what else the guards look at."""
         bindings, board, clock = self._bindings, self.board, self._clock
         self.orders = Orders(bindings, board, clock)
@@ -130,7 +130,7 @@ class Assembly:
             health=health,
             orders=self.orders,
             storm=self.storm,
-            flaps=flaps,
+            flaps=self.flaps,
             approvals=self.approvals,
             circumstances=self.circumstances,
             clock=clock,
@@ -186,6 +186,7 @@ class Assembly:
         if self.setup.settings.mode is Mode.ACT:
             self.healing.forget_would(allowed=self.setup.settings.allow)
         self.pipeline.withdraw_missing()
+        self.flaps.resume(self.board.tracks.values())
         self.storm.resume()
         self.worse.resume()
         self.aftercare.resume()

@@ -48,7 +48,7 @@ class Board:
         self.ladders = {(ladder.rule, ladder.resource): ladder for ladder in remembered.ladders}
         for track in remembered.tracks:
             known = track.incident is None or track.incident in self.incidents
-            if (track.state is not IncidentState.INACTIVE and known) or track.memory:
+            if (track.state is not IncidentState.INACTIVE and known) or track.is_remembered:
                 self._keep(track)
 
     def take_rows(self) -> list[Row]:
@@ -65,9 +65,9 @@ class Board:
         """Record what only happens."""
         self._rows.append(row)
 
-    def put_track(self, track: Track, *, is_change: bool) -> None:
-        """Keep a track; one that is INACTIVE without a memory is forgotten. Only a change becomes a row at once."""
-        if track.state is IncidentState.INACTIVE and not track.memory:
+    def put_track(self, track: Track, *, is_change: bool) -> Track:
+        """Keep a track; one that is INACTIVE and not remembered is forgotten. Only a change becomes a row at once."""
+        if track.state is IncidentState.INACTIVE and not track.is_remembered:
             self.tracks.pop((track.rule, track.check, track.subject), None)
             self.subjects.get((track.rule, track.check), set()).discard(track.subject)
         else:
@@ -78,6 +78,7 @@ class Board:
             self._rows.append(track)
         else:
             self._later[key] = track
+        return track
 
     def _keep(self, track: Track) -> None:
         self.tracks[track.rule, track.check, track.subject] = track

@@ -1,6 +1,11 @@
 """Too many changes: the weighted share of runs that changed, over the last twenty, as Icinga 2 has it."""
 
-from daemon.model.rule import Verdict
+from collections.abc import Iterable
+
+from daemon.engine.ladder import is_flapping
+from daemon.model.moment import Stamp
+from daemon.model.rule import Rule, Verdict
+from daemon.model.track import Ladder, Track
 from daemon.runtime.board import TrackKey
 
 RUNS = 20
@@ -10,9 +15,10 @@ _MASK = (1 << RUNS) - 1
 
 
 class _Ring:
-    __slots__ = ("bits", "flaps", "last")
+    __slots__ = ("bits", "doubt", "flaps", "last")
 
-    def __init__(self) -> None:
+    def __init__(self, *, doubt: int = 0) -> None:
+        self.doubt = doubt  # known runs to come before its share can deny what flapped before a restart
         self.bits = 0  # the newest run's change is bit 0
         self.last = Verdict.CLEAR
         self.flaps = False
@@ -41,7 +47,8 @@ class Flaps:
             return
         ring.bits = (ring.bits << 1 | (verdict is not ring.last)) & _MASK
         ring.last = verdict
-        if not ring.bits and verdict is Verdict.CLEAR:
+        ring.doubt = max(0, ring.doubt - 1)
+        if not ring.bits and verdict is Verdict.CLEAR and not ring.doubt:
             del self.rings[key]
             return
         ring.flaps = ring.percent > (LOW if ring.flaps else HIGH)
@@ -50,6 +57,19 @@ class Flaps:
         """The share of changes in percent where it flaps, else None."""
         ring = self.rings.get(key)
         return ring.percent if ring is not None and ring.flaps else None
+
+    def is_over(self, key: TrackKey, ladder: Ladder | None, rule: Rule, now: Stamp) -> bool:
+        """Whether what people were told of flaps no more: neither by changes nor by the looks of its ladder."""
+        if ladder is not None and is_flapping(ladder, rule, now):
+            return False
+        ring = self.rings.get(key)
+        return ring is None or not (ring.flaps or ring.doubt)
+
+    def resume(self, tracks: Iterable[Track]) -> None:
+        """Go on after a restart, which forgot the changes: what people were told of goes on until new ones deny it."""
+        for track in tracks:
+            if track.told_flapping:
+                self.rings[track.rule, track.check, track.subject] = _Ring(doubt=RUNS)
 
     def forget(self, keep: frozenset[tuple[str, str]]) -> None:
         """Drop what is of no rule x check any more."""

@@ -107,8 +107,7 @@ class Healing:
         attempt = ladder.attempt if keeps else None
         self._board.put_ladder(replace(ladders.anew(ladder), attempt=attempt, closed=ladder.closed))
         self._holds.end(key)
-        for incident in list(self._board.open_incidents(key)):
-            self._board.put_incident(replace(incident, handed_over=None, handed_over_at=None))
+        self._holds.untell(key)
 
     # ---- proposals ----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from daemon.engine.counting import age
 from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
 from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
 from daemon.model.quick import replace
-from daemon.model.track import HoldRecord
+from daemon.model.track import HoldRecord, Track
 from daemon.protocols import Clock
 from daemon.runtime.answers import lasting
 from daemon.runtime.board import Board, LadderKey
@@ -68,6 +69,8 @@ class Holds:
             self.on_cut_off()
         if hold.reason in (HoldReason.UPSTREAM, HoldReason.MAINTENANCE):
             self._mute(key)
+        elif hold.reason is HoldReason.FLAPPING:
+            self._tell_of_flapping(proposal, hold.sentence, held_for)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
             self.hand_over(key, hold.reason, hold.sentence)
 
@@ -115,14 +118,17 @@ class Holds:
     def _mute(self, key: LadderKey) -> None:
         """What a sick upstream or maintenance holds is counted anew when that ends, and told only then."""
         for incident in self._firing(key):
-            track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
+            track = self._track(incident)
             if track is not None and not track.muted:
                 self._board.put_track(replace(track, muted=True, counted=0.0), is_change=True)
 
     def _is_muted(self, incident: Incident) -> bool:
         """Whether people are not told of an incident yet: it opened or was held under what mutes."""
-        track = self._board.tracks.get((incident.rule, incident.check, incident.subject))
+        track = self._track(incident)
         return track is not None and track.muted
+
+    def _track(self, incident: Incident) -> Track | None:
+        return self._board.tracks.get((incident.rule, incident.check, incident.subject))
 
     def _firing(self, key: LadderKey) -> list[Incident]:
         return [it for it in self._board.open_incidents(key) if it.state is IncidentState.FIRING]
@@ -131,6 +137,28 @@ class Holds:
         """Tell people of what fires and shares a ladder."""
         for incident in self._firing(key):
             self.tell(incident, reason, sentence)
+
+    def _tell_of_flapping(self, proposal: Proposal, sentence: str, held_for: float) -> None:
+        """Tell people once while it flaps; of a relapse, and of what only waits with it, if that is held for long."""
+        key, now = key_of(proposal), self._clock.stamp()
+        for incident in self._firing(key):
+            track = self._track(incident)
+            is_told = track is not None and track.told_flapping
+            flaps = self._board.ladders[key].flapping or incident.id == proposal.incident
+            is_due = min(held_for, age(incident.opened, now)) >= proposal.rule.escalate_after
+            if not is_due and (is_told or not flaps):
+                continue
+            self.tell(incident, HoldReason.FLAPPING, sentence)
+            was_told = self._board.incidents[incident.id].handed_over is HoldReason.FLAPPING
+            if track is not None and was_told and not is_told:
+                self._board.put_track(replace(track, told_flapping=True), is_change=True)
+
+    def untell(self, key: LadderKey) -> None:
+        """What people were told of is over: it is told anew."""
+        for incident in list(self._board.open_incidents(key)):
+            self._board.put_incident(replace(incident, handed_over=None, handed_over_at=None))
+            if (track := self._track(incident)) is not None and track.told_flapping:
+                self._board.put_track(replace(track, told_flapping=False), is_change=True)
 
     def tell(self, incident: Incident, reason: HoldReason, sentence: str, *, though_muted: bool = False) -> None:
         """Tell people, once per incident; `exhausted` is told even if something else was told before."""

@@ -194,7 +194,7 @@ class Pipeline:
     ) -> tuple[Judged | None, Track | None]:
         """What the rule says, None if this run judges nothing, and the track after it, None if there is none."""
         rule, board = binding.rule, self._board
-        track = board.tracks.get((rule.name, run.check, subject.name))
+        track = board.tracks.get(key := (rule.name, run.check, subject.name))
         resource = self._bindings.ladder_resource(binding, subject.name)
         if board.watches and resource and self._verifying.is_settling(rule.name, resource, run.began):
             if track is not None:
@@ -212,7 +212,9 @@ class Pipeline:
             knows_breach=track is not None or bool(board.watches),
         )
         if not run.is_look:
-            self._flaps.saw((rule.name, run.check, subject.name), judged.verdict)
+            self._flaps.saw(key, judged.verdict)
+            if track and track.told_flapping and self._flaps.is_over(key, ladder, rule, self._clock.stamp()):
+                track = board.put_track(replace(track, told_flapping=False), is_change=True)
         said[rule.name, subject.name] = judged
         if run.is_look:
             self._healing.looked(rule.name, run, subject.name, judged.verdict, judged.view)
@@ -263,7 +265,7 @@ class Pipeline:
             after = self._incidents.open(binding, resource, after, at, because)
         kept = after
         if after.state in _CLOSED:
-            memory = after.memory if after.state is IncidentState.RESOLVED else ()
+            is_there = after.state is IncidentState.RESOLVED
             kept = replace(
                 after,
                 state=IncidentState.INACTIVE,
@@ -271,7 +273,8 @@ class Pipeline:
                 counted=0.0,
                 muted=False,
                 missing_since=None,
-                memory=memory,
+                memory=after.memory if is_there else (),
+                told_flapping=after.told_flapping and is_there,
             )
         self._board.put_track(kept, is_change=True)
         self._incidents.note(before, after, at, because)

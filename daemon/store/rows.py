@@ -69,7 +69,7 @@ def is_over(row: Row) -> bool:
 
 def is_forgotten(track: Track) -> bool:
     """Whether nothing of a track is worth a row."""
-    return track.state is IncidentState.INACTIVE and not track.memory
+    return track.state is IncidentState.INACTIVE and not track.is_remembered
 
 
 def text(value: str) -> str | bytes:

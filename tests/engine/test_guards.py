@@ -313,5 +313,5 @@ def test_a_limit_of_none_says_that_it_never_acts() -> None:
 
 
 def test_people_are_told_at_once_of_what_only_they_can_end() -> None:
-    expected = {H.WORSE, H.LIMIT_RULE, H.LIMIT_RESOURCE, H.BUDGET, H.NOT_ALLOWED, H.APPROVAL}
+    expected = {H.FLAPPING, H.WORSE, H.LIMIT_RULE, H.LIMIT_RESOURCE, H.BUDGET, H.NOT_ALLOWED, H.APPROVAL}
     assert expected == guards.HANDED_OVER_AT_ONCE

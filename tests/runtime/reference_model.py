@@ -12,7 +12,7 @@ from tests.runtime.model_scene import Reality, Rule, Step
 INTERVALS = 3  # "not more than three `every` apart"
 JUMP, JUMP_HOLD, BOOT_GRACE = 30, 60, 300
 RUNS, FLAPS, FLAPS_NO_MORE = 20, 30, 25  # known verdicts that count, and percent of weighted changes among them
-AT_ONCE = ("worse", "not_allowed", "limit_rule", "limit_resource", "budget", "approval")
+AT_ONCE = ("flapping", "worse", "not_allowed", "limit_rule", "limit_resource", "budget", "approval")
 NOT_COUNTED = ("mode", "paused", "upstream")  # holds whose time does not count towards `escalate_after`
 
 
@@ -29,6 +29,7 @@ class Track:
     anew: int = 0  # seconds breached since the upstream became well
     hold: str | None = None
     handed: str | None = None
+    told: bool = False  # that it flaps, and that is not over
 
     @property
     def is_open(self):
@@ -96,6 +97,7 @@ class Model:
     def start(self):
         """heald starts, for the first time or again."""
         self.known, self.flaps = {}, set()  # newest verdicts since the first BREACHED, by rule and check
+        self.doubts = {key: RUNS for key, track in self.tracks.items() if track.told}  # known verdicts to come
         self.has_grace, self.up, self.well, self.was_sick = self.config.startup_grace > 0, {}, {}, {}
         self.not_clear_yet = {(rule.name, name) for rule in self.config.rules for name in rule.checks}
         self.next = {check.name: self.now for check in self.config.checks}
@@ -219,7 +221,7 @@ class Model:
             if name == rule and track.is_open:
                 key = self.key(self.rule(rule), self.check(check))
                 self.ladders[key] = Ladder(attempt=self.ladders[key].attempt)
-                track.handed = track.hold = None
+                track.handed, track.hold, track.told = None, None, False
                 self.looks.append((self.now, check))
 
     def do_reload(self, config):
@@ -234,6 +236,7 @@ class Model:
         was_waiting, self.not_clear_yet = bool(self.not_clear_yet), (self.not_clear_yet & new) | (new - old)
         self.has_grace = self.has_grace and not (was_waiting and not self.not_clear_yet)
         self.config, self.flaps = config, self.flaps & new
+        self.doubts = {key: left for key, left in self.doubts.items() if key in new}
         self.known = {key: verdicts for key, verdicts in self.known.items() if key in new}
         for key, track in list(self.tracks.items()):
             rule = self.rule(key[0])
@@ -265,7 +268,7 @@ class Model:
         """What was held and told of ladders that begin anew was of what they were before."""
         for (name, check), track in self.tracks.items():
             if track.is_open and self.key(self.rule(name), self.check(check)) in ladders:
-                track.handed = track.hold = None
+                track.handed, track.hold, track.told = None, None, False
 
     # ---- what belongs to what -----------------------------------------------------------------------------------
 
@@ -319,6 +322,7 @@ class Model:
                 self.ladder(rule, check).waits = None
             if not is_look:
                 self.count_changes((rule.name, check.name), "C" if verdict == "M" else verdict)
+                self.see_calm(rule, check, track, verdict)
             self.judge(rule, check, track, verdict)
             if track.state == "firing" and verdict == "B" and not is_look:
                 proposed.append((rule, check))
@@ -345,6 +349,14 @@ class Model:
         (self.flaps.add if percent > (FLAPS_NO_MORE if key in self.flaps else FLAPS) else self.flaps.discard)(key)
         if set(known) == {"C"}:
             del self.known[key]
+
+    def see_calm(self, rule, check, track, verdict):
+        """Whether what people were told of flapping is over; after a restart twenty known verdicts must say so."""
+        key, ladder = (rule.name, check.name), self.ladder(rule, check)
+        self.doubts[key] = self.doubts.get(key, 0) - (verdict != "U")
+        is_held = ladder.flapping and (ladder.closed is None or self.now - ladder.closed < rule.relapse)
+        if key not in self.flaps and self.doubts[key] <= 0 and not is_held:
+            track.told = False
 
     @staticmethod
     def verdict(rule, letter):
@@ -444,8 +456,8 @@ class Model:
         ladder.closed = None
 
     def resolve(self, rule, check):
-        last = self.track(rule, check).last
-        self.tracks[rule.name, check.name] = Track(last=last)
+        last, told = self.track(rule, check).last, self.track(rule, check).told
+        self.tracks[rule.name, check.name] = Track(last=last, told=told)
         self.close_ladders()
 
     def close_ladders(self):
@@ -674,12 +686,17 @@ class Model:
         if not firing:
             self.unhold(key)
         elif reason != "upstream" and (reason in AT_ONCE or ladder.held >= rule.escalate_after):
-            self.hand_over(key, reason)
+            self.hand_over(key, reason, self.track(rule, check))
 
-    def hand_over(self, key, reason):
+    def hand_over(self, key, reason, mine=None):
+        ladder, patience = self.ladders[key], self.rule(key[0]).escalate_after
         for track in self.firing(key):
+            waits = track.told or not (ladder.flapping or track is mine)
+            if reason == "flapping" and waits and min(ladder.held, self.now - track.since) < patience:
+                continue
             if not track.muted and (track.handed is None or reason == "exhausted"):
                 track.handed = reason
+            track.told = track.told or reason == track.handed == "flapping"
 
     def exhaust(self, key):
         self.ladders[key].exhausted = True

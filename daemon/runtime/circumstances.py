@@ -5,6 +5,7 @@ from pathlib import Path
 
 from daemon.errors import HealdError
 from daemon.logs import log
+from daemon.model.moment import Stamp
 from daemon.model.pause import Pause, parse_pause
 from daemon.model.settings import Settings
 from daemon.protocols import Clock
@@ -60,9 +61,9 @@ class Circumstances:
         if not self._not_clear_yet:
             self.grace_until = 0.0
 
-    def watch_clock(self) -> bool:
-        """Compare the wall clock with the steady one; true if it has jumped since the last call."""
-        stamp = self._clock.stamp()
+    def watch_clock(self, stamp: Stamp | None = None) -> bool:
+        """Compare the wall clock with the steady one, now or at `stamp`; true if it has jumped since the last call."""
+        stamp = stamp or self._clock.stamp()
         if self.grace_until and stamp.boottime >= self.grace_until:
             self.grace_until = 0.0
         moved = stamp.wall - stamp.boottime - self._offset

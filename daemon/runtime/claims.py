@@ -8,6 +8,7 @@ from daemon.engine.guards import Facts, Proposal, over_limit
 from daemon.engine.verification import Watch, settling
 from daemon.model.approval import Approval
 from daemon.model.incident import Hold
+from daemon.model.moment import Stamp
 from daemon.model.quick import replace
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.protocols import Clock
@@ -43,11 +44,11 @@ class Claims:
         """Go on with another configuration."""
         self._bindings = bindings
 
-    def make(self, proposal: Proposal) -> Attempt:
+    def make(self, proposal: Proposal, now: Stamp) -> Attempt:
         """Put the attempt on the board: the try is spent, the resource busy. The store's commit comes next."""
         board, key = self._board, key_of(proposal)
         joined = {(it.check, it.subject): it.id for it in board.open_incidents(key)}
-        attempt = self._worse.watch(self.draft(proposal, joined.values()), {check for check, _ in joined})
+        attempt = self._worse.watch(self.draft(proposal, joined.values(), now), {check for check, _ in joined})
         checks = self._bindings.setup.checks
         every = max(checks[check].every for check, _ in joined)
         watch = Watch(attempt=attempt, rule=proposal.rule, members=joined, every=every)
@@ -65,9 +66,9 @@ class Claims:
             self._holds.end(key)
         return attempt
 
-    def draft(self, proposal: Proposal, incidents: Iterable[str]) -> Attempt:
-        """The attempt as it would be claimed now; nothing is kept of it."""
-        now, step = self._clock.stamp(), proposal.step
+    def draft(self, proposal: Proposal, incidents: Iterable[str], now: Stamp) -> Attempt:
+        """The attempt as it would be claimed `now`, when the guards were asked; nothing is kept of it."""
+        step = proposal.step
         try_number = ladders.spent(proposal.ladder, proposal.rule.steps, proposal.index) + 1
         return Attempt(
             id=f"{int(now.wall * 1000):013d}-{secrets.token_hex(3)}",

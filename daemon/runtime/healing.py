@@ -286,7 +286,8 @@ class Healing:
             self._holds.put(proposal, Hold(reason=HoldReason.ONLY_IF, sentence=sentence))
             return None  # if that is so it is proposed by the next run
         proposal = replace(proposal, fit=chosen[1], run_began=run.began, run_ended=run.ended)
-        hold, goes_on = decide(proposal, self.facts(proposal, found=found))
+        facts = self.facts(proposal, found=found)
+        hold, goes_on = decide(proposal, facts)
         if goes_on and found.hold is not None:
             hold, goes_on = found.hold, False
         if hold is not None and hold.reason is HoldReason.BLIND_NOW:
@@ -294,4 +295,4 @@ class Healing:
         if hold is not None:
             self._holds.put(proposal, hold)
             self._ask_people(proposal, hold)
-        return self.claims.make(proposal) if goes_on else None
+        return self.claims.make(proposal, facts.now) if goes_on else None

@@ -75,10 +75,11 @@ class Outlooks:
 
     def draft(self, outlook: Outlook) -> Draft | None:
         """The attempt that would be claimed; None where nothing would."""
-        if outlook.proposal is None or outlook.next is None or outlook.next.held or not outlook.next.is_left:
+        facts, step = outlook.facts, outlook.next
+        if outlook.proposal is None or facts is None or step is None or step.held or not step.is_left:
             return None
         joined = self._board.open_incidents(key_of(outlook.proposal))
         return Draft(
-            attempt=self._healing.claims.draft(outlook.proposal, ()),
+            attempt=self._healing.claims.draft(outlook.proposal, (), facts.now),
             members=tuple((it.check, it.subject) for it in joined),
         )

@@ -71,10 +71,11 @@ class Situation:
     def facts(self, proposal: Proposal, *, reserved: dict[str, str], found: Found = NOTHING) -> Facts:
         """All of it, now. `reserved` are resources in somebody else's second look, by the rule that proposed."""
         around, watches, scope = self._circumstances, self._board.watches.values(), proposal.scope
-        around.watch_clock()
+        now = self._clock.stamp()  # the one that is claimed with: no jump comes between the guards and the claim
+        around.watch_clock(now)
         sick = self._health.sick_upstream(proposal.service)
         return Facts(
-            now=self._clock.stamp(),
+            now=now,
             settings=self._bindings.setup.settings,
             shutting_down=around.shutting_down,
             store_why=around.store_why(),

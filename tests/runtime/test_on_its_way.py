@@ -8,10 +8,12 @@ from typing import Any
 
 from daemon.config.load import load
 from daemon.errors import StoreError
+from daemon.model.incident import HoldReason
 from daemon.plugin import Outcome, Reading
 from daemon.runtime.threads import caller
 from daemon.testing.virtual import pass_time
 from tests.runtime.shop import DOWN, RULES, Shop, in_a_shop
+from tests.runtime.world import World, worlds_end  # noqa: F401  # a fixture
 
 
 def failing(seconds: float) -> Callable[..., Awaitable[Any]]:
@@ -60,6 +62,23 @@ def test_what_became_of_an_attempt_while_its_claim_was_on_its_way_is_written_aft
         assert shop.assembly.board.claiming == set()
 
     in_a_shop(tmp_path, story)
+
+
+def test_a_clock_that_jumps_between_the_guards_and_the_claim_is_not_the_claims(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": DOWN})
+    facts, clock, asked = world.simulation.assembly.situation.facts, world.simulation.clock, list[Any]()
+
+    def then_jumps(*arguments: Any, **options: Any) -> Any:
+        found = facts(*arguments, **options)
+        asked.append(found)
+        if len(asked) == 2:  # when it is proposed, and after the second look
+            clock.wall_offset = 86400.0
+        return found
+
+    world.simulation.assembly.situation.facts = then_jumps  # type: ignore[method-assign]  # no test could be so quick
+    world.run(40)
+    assert world.claims() == [0.0]  # by the clock that the guards saw
+    assert world.incident().hold is HoldReason.CLOCK_JUMPED
 
 
 def test_the_threads_of_an_effect_are_not_those_of_the_check_that_was_looked_at(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_clock_that_jumps_between_the_guards_and_the_claim_is_not_the_claims(t
         return found
 
     world.simulation.assembly.situation.facts = then_jumps  # type: ignore[method-assign]  # no test could be so quick
-    world.run(40)
+    world.run(55)
     assert world.claims() == [0.0]  # by the clock that the guards saw
     assert world.incident().hold is HoldReason.CLOCK_JUMPED
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.peers import claims, compare, hour, load, long_day, surfaces
+from bench.peers import claims, compare, hour, load, long_day, silent, surfaces
 from bench.peers.report import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -11,6 +11,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "http": compare.http,
     "many": load.many,
     "overload": load.overload,
+    "silent": silent.silent,
     "page": surfaces.page,
     "idle": surfaces.idle,
     "start": surfaces.start,

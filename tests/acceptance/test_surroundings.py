@@ -87,20 +87,25 @@ def test_a_state_directory_that_became_read_only_after_a_crash_is_no_reason_not_
         assert daemon.stop() == 0
 
 
+def heals_and_ends(daemon: DaemonProcess) -> None:
+    """One that was started otherwise than usual does all that it is for."""
+    try:
+        daemon.ready()
+        wait_until(lambda: is_up(daemon))
+        (daemon.folder / "well").unlink()
+        wait_until(lambda: did(daemon.folder) == 1)
+        assert daemon.stop() == 0
+    finally:
+        daemon.__exit__()
+
+
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 def test_heald_lives_where_nobody_takes_its_log(tmp_path: Path, redirection: str) -> None:
     daemon = DaemonProcess(tmp_path, rules(tmp_path))
     heald = Path(sys.executable).parent / "heald"
     run = f'exec "{heald}" run --config "{daemon.rules}" --state-dir "{daemon.state}" --listen 127.0.0.1:0'
     daemon.process = subprocess.Popen(["sh", "-c", f"{run} {redirection}"])
-    try:
-        daemon.ready()
-        wait_until(lambda: is_up(daemon))
-        (tmp_path / "well").unlink()
-        wait_until(lambda: did(tmp_path) == 1)
-        assert daemon.stop() == 0
-    finally:
-        daemon.__exit__()
+    heals_and_ends(daemon)
 
 
 def test_heald_heals_while_nobody_reads_its_log(tmp_path: Path) -> None:
@@ -116,13 +121,8 @@ def test_heald_heals_while_nobody_reads_its_log(tmp_path: Path) -> None:
     daemon.process = subprocess.Popen(command, stderr=writing)
     os.close(writing)
     try:
-        daemon.ready()
-        wait_until(lambda: is_up(daemon))
-        (tmp_path / "well").unlink()
-        wait_until(lambda: did(tmp_path) == 1)
-        assert daemon.stop() == 0
+        heals_and_ends(daemon)
     finally:
-        daemon.__exit__()
         os.close(reading)
 
 

@@ -171,7 +171,10 @@ def test_a_run_that_gets_no_place_before_its_next_is_due_is_skipped_and_says_why
     assert world.skips == [(10, "a", sentence), (20, "a", sentence)]
 
 
-def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between():
+@pytest.mark.parametrize(
+    ("gives_way", "at_once"), [(False, AT_ONCE), (True, 1)], ids=["usual", "a claim is on its way"]
+)
+def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between(gives_way, at_once):
     async def story(world):
         seen: list[int] = []
 
@@ -182,28 +185,11 @@ def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between()
 
         world.loop.call_soon(look)
         await world.until(1)
-        assert max(after - before for before, after in pairwise(seen)) == AT_ONCE
+        assert max(after - before for before, after in pairwise(seen)) == at_once
 
-    world = in_world(story, *(check(f"c{n}") for n in range(10)))
+    world = in_world(story, *(check(f"c{n}") for n in range(10)), gives_way=lambda: gives_way)
     assert world.began == [(0, f"c{n}") for n in range(10)]
     assert world.skips == []
-
-
-def test_they_begin_one_by_one_while_something_is_on_its_way_to_a_claim():
-    async def story(world):
-        seen: list[int] = []
-
-        def look() -> None:
-            seen.append(len(world.began))
-            if len(world.began) < 10:
-                world.loop.call_soon(look)
-
-        world.loop.call_soon(look)
-        await world.until(1)
-        assert max(after - before for before, after in pairwise(seen)) == 1
-
-    world = in_world(story, *(check(f"c{n}") for n in range(10)), gives_way=lambda: True)
-    assert world.began == [(0, f"c{n}") for n in range(10)]
 
 
 def test_runs_that_end_while_others_wait_for_their_step_begin_no_more_of_them():

@@ -30,6 +30,7 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
+        self.is_storm: Callable[[], bool] = lambda: True  # whether people know of a storm
         self.on_cut_off: Callable[[], None] = lambda: None  # when the self test holds something
         self._held_at: dict[LadderKey, float] = {}
         self._recorded: dict[LadderKey, HoldReason] = {}
@@ -46,7 +47,7 @@ class Holds:
         ladder = self._board.ladders[key]
         held_for, since = ladder.held_for, self._held_at.get(key)
         told = [it for it in self._firing(key) if not self._is_muted(it)]
-        if since is not None and told and ladder.hold is not None and ladder.hold not in NOT_ESCALATED:
+        if since is not None and told and ladder.hold is not None and self._is_counted(ladder.hold):
             held_for += now.boottime - since
         self._held_at[key] = now.boottime
         recorded = self._recorded.get(key, ladder.hold)
@@ -73,6 +74,13 @@ class Holds:
             self._tell_of_flapping(proposal, hold.sentence, held_for)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
             self.hand_over(key, hold.reason, hold.sentence)
+
+    def _is_counted(self, reason: HoldReason) -> bool:
+        """Whether time held so counts towards `escalate_after`.
+
+        People know of a storm until it is over; what waits for its turn after that may wait for ever.
+        """
+        return reason not in NOT_ESCALATED or (reason is HoldReason.STORM and not self.is_storm())
 
     def now(self, incident: Incident) -> Incident:
         """The incident as it is held now; what was recorded are the words of when its reason changed."""

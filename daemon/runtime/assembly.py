@@ -266,6 +266,7 @@ class Assembly:
         return Sources(
             readings=lambda: [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None],
             incidents=lambda: list(self.board.incidents.values()),
+            handed_over=self.holds.told,
             rules=lambda: self.setup.rules,
             budgets=self.budgets,
             mode=lambda: self.setup.settings.mode,

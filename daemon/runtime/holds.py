@@ -183,6 +183,12 @@ class Holds:
             reason=str(reason),
         )
 
+    def told(self) -> int:
+        """How much people were told of that is not over: open incidents, and what flaps, be it well just now."""
+        board = self._board
+        found = {(it.rule, it.check, it.subject) for it in board.incidents.values() if it.handed_over is not None}
+        return len(found.union(key for key, track in board.tracks.items() if track.told_flapping))
+
     def exhaust(self, key: LadderKey, rule: Rule, remediation: str, *, is_relapse: bool) -> None:
         """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`.
 

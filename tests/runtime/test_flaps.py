@@ -32,6 +32,14 @@ def test_an_hour_of_changes_is_told_at_once_and_exactly_once(tmp_path: Path) -> 
     assert at <= 100
 
 
+def test_what_was_told_of_counts_as_handed_over_until_it_is_calm(tmp_path: Path) -> None:
+    world = alternates(World(tmp_path, FLAPS), 0, HOUR)
+    counted = [world.run(seconds).simulation.assembly.holds.told() for seconds in range(100, HOUR, 10)]
+    assert set(counted) == {1}  # sick and well by turns
+    world.run(HOUR + 600)
+    assert world.simulation.assembly.holds.told() == 0
+
+
 def test_it_is_told_once_more_after_it_calmed_and_flaps_again(tmp_path: Path) -> None:
     world = alternates(alternates(World(tmp_path, FLAPS), 0, 600), 900, 1500).run(1500)
     first, second = told(world)

@@ -4,22 +4,24 @@ Times are seconds since the world's start, whatever the clocks say.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from daemon.model.approval import EXPIRES
-from daemon.model.incident import Incident, IncidentState
+from daemon.model.check import Run
+from daemon.model.incident import HoldReason, Incident, IncidentState
 from daemon.model.remediation import Attempt
 from daemon.model.rule import Verdict
 from daemon.runtime.board import Board
-from tests.runtime.model_scene import Rule
+from tests.runtime.model_scene import Rule, Step
 from tests.runtime.properties_broken import ROUNDING, require
+from tests.runtime.properties_ladders import Climb
 from tests.runtime.properties_scene import GATEWAY
 
 if TYPE_CHECKING:
     from tests.runtime.properties_witness import Witness
 
 JUMP_HOLD = 60.0
-SLOWEST_LOOK = 10.0  # seconds: the longest that any check here may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,15 @@ class Claim:
     def scope(self) -> dict[str, str]:
         return self.seen.scope(self.incident)
 
+    @property
+    def look(self) -> tuple[float, Run]:
+        """The newest second look of the incident's check, and when it ended."""
+        return self.seen.looked[self.incident.check]
+
+    @property
+    def climb(self) -> Climb:
+        return self.seen.ladders.climb((self.attempt.rule, self.attempt.ladder))
+
 
 # ---- what it is for ---------------------------------------------------------------------------------------------
 
@@ -60,12 +71,51 @@ def fires(it: Claim) -> None:
 
 
 def was_looked_at_again(it: Claim) -> None:
-    """The newest second look is of just now, and found it breached."""
-    found = it.seen.looked.get(it.incident.check)
-    require(found is not None, "a guess", it.attempt)
-    at, run = found
-    require(it.now - at <= SLOWEST_LOOK, "a guess", it.attempt, run)
+    """The newest second look found it breached."""
+    require(it.incident.check in it.seen.looked, "a guess", it.attempt)
+    _, run = it.look
     require(it.seen.verdict(run, it.incident.subject) is Verdict.BREACHED, "a guess", it.attempt, run)
+
+
+def is_fresh(it: Claim) -> None:
+    """What decides is no older than three intervals, and began after the last jump of the clock or end of a pause."""
+    at, run = it.look
+    check = it.seen.scene.check(it.incident.check)
+    require(check and it.now - at <= 3 * check.every + ROUNDING, "stale reading", it.attempt, at, run)
+    began = at - (run.ended - run.began)
+    require(began >= it.seen.resumed - ROUNDING, "stale reading", it.attempt, it.seen.resumed, run)
+    require((it.attempt.rule, it.attempt.ladder) not in it.seen.stale, "stale reading", it.attempt, it.seen.resumed)
+
+
+def is_for_this(it: Claim) -> None:
+    """The step's `only_if` holds, and those before it had their tries, or are not for this."""
+    _, run = it.look
+    place = it.seen.ladders.places[it.attempt.id]
+    step = it.rule.steps[place] if it.rule else Step()
+    require(it.seen.fits(run, it.incident.subject, step) is Verdict.BREACHED, "only_if", it.attempt, run)
+    climb = it.climb
+    require(climb.tries[place] < step.tries, "every try was made", it.attempt, climb)
+    if climb.is_whole and it.rule:
+        require(place >= climb.place, "the next step", it.attempt, climb)
+        for passed in range(climb.place, place):
+            is_due = climb.tries[passed] < it.rule.steps[passed].tries
+            is_passed = it.seen.fits(run, it.incident.subject, it.rule.steps[passed]) is Verdict.CLEAR
+            require(is_passed or not is_due, "the next step", it.attempt, climb, run)
+
+
+def does_it_good(it: Claim) -> None:
+    """It neither flaps nor made anything worse."""
+    place = (it.attempt.rule, it.incident.check, it.incident.subject)
+    require(not it.climb.flaps, "flapping", it.attempt, it.climb)
+    require(place not in it.seen.ladders.flapping, "flapping", it.attempt)
+    require(not it.climb.worse, "worse", it.attempt, it.climb)
+
+
+def remembers(it: Claim) -> None:
+    """heald is not stopping, knows what was done before, and can write down what it does."""
+    require(not it.seen.is_stopping, "shutting down", it.attempt)
+    require(not it.seen.is_unreadable, "store", it.attempt)
+    require(not it.seen.is_disk_full, "store", it.attempt)
 
 
 def is_recorded(it: Claim) -> None:
@@ -132,12 +182,19 @@ def is_no_storm(it: Claim) -> None:
 
 
 def enough_stay_healthy(it: Claim) -> None:
-    """Whatever becomes of the member that is acted on."""
-    least = it.seen.scene.min_healthy
-    if least is not None and it.service == "pool":
-        members = it.seen.members("pool")
-        staying = [name for name, is_up in members.items() if is_up and name != it.incident.subject]
-        require(len(staying) >= least, "min_healthy", it.attempt, members)
+    """Whatever becomes of the member that is acted on, and of those that other ladders' attempts are under way for."""
+    scene = it.seen.scene
+    if scene.min_healthy is None or it.service != "pool":
+        return
+    members, touched = it.seen.members("pool"), {it.incident.subject}
+    for deed in it.seen.deeds:
+        is_own = (deed.attempt.rule, deed.attempt.ladder) == (it.attempt.rule, it.attempt.ladder)
+        if not is_own and it.board.attempts[deed.attempt.id].released is None:
+            found = [it.seen.fired.get(name) for name in deed.attempt.incidents if name not in it.seen.left]
+            touched |= {member[1] for member in found if member and member[0] == "pool"}
+    staying = sum(is_up for name, is_up in members.items() if name not in touched) - len(touched - members.keys())
+    least = ceil(scene.min_healthy * len(members) / 100) if scene.min_healthy_percent else scene.min_healthy
+    require(staying >= least, "min_healthy", it.attempt, members, touched)
 
 
 def grace_is_over(it: Claim) -> None:
@@ -184,9 +241,23 @@ def is_within_limits(it: Claim) -> None:
 
 
 PROPERTIES = (
-    is_named, fires, was_looked_at_again, is_recorded,
+    remembers, is_named, fires, was_looked_at_again, is_fresh, is_for_this, does_it_good, is_recorded,
     nobody_objects, is_agreed_to,
     its_manager_is_idle, upstream_is_well, clock_stands_still, network_is_well, is_no_storm, enough_stay_healthy,
     grace_is_over,
     is_alone, is_within_limits,
 )  # fmt: skip
+
+H = HoldReason
+PROPERTY_OF = {
+    H.SHUTTING_DOWN: "shutting down", H.STORE_UNAVAILABLE: "store", H.PAUSED: "pause",
+    H.STARTUP_GRACE: "startup grace", H.CLOCK_JUMPED: "clock jumped", H.STALE_READING: "stale reading",
+    H.SELF_TEST: "self test", H.MAINTENANCE: "maintenance", H.SILENCED: "silence",
+    H.STOPPED_BY_OPERATOR: "manager stopped", H.FLAPPING: "flapping", H.WORSE: "worse", H.UPSTREAM: "upstream",
+    H.STORM: "storm", H.MIN_HEALTHY: "min_healthy", H.ONLY_IF: "only_if", H.RESOURCE_BUSY: "manager busy",
+    H.SETTLING: "one at a time", H.COOLDOWN: "cooldown", H.LIMIT_RULE: "limit of rule",
+    H.LIMIT_RESOURCE: "limit of resource", H.BUDGET: "budget", H.CONFLICT: "manager conflict", H.MODE: "mode",
+    H.NOT_ALLOWED: "not allowed", H.APPROVAL: "approval", H.CLEAR_NOW: "a guess", H.BLIND_NOW: "manager unasked",
+    H.EXHAUSTED: "every try was made",
+}  # fmt: skip
+"""The property that says of each hold that no attempt is made under it."""

@@ -2,8 +2,9 @@
 
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ from daemon.engine.counting import counts_still
 from daemon.engine.guards import Proposal
 from daemon.errors import StoreError
 from daemon.model.check import Reading
-from daemon.model.incident import IncidentState
+from daemon.model.incident import Hold, HoldReason
 from daemon.model.remediation import Attempt, AttemptState
-from daemon.runtime.board import Board
 from daemon.runtime.executor import BEGIN_WITHIN
 from daemon.runtime.situation import Found
 from daemon.store.memory import Memory
@@ -23,8 +23,9 @@ from daemon.store.store import Store
 from daemon.testing.simulation import Effect, Simulation, Slow
 from tests.runtime.model_worlds import START
 from tests.runtime.properties_broken import require
+from tests.runtime.properties_notes import Deed, Notes, picture
 from tests.runtime.properties_scene import MEMBERS, Scene, readings, world_of
-from tests.runtime.properties_witness import Deed, Notes, Witness
+from tests.runtime.properties_witness import Witness
 
 LONGEST_WINDOW = 86400.0
 WELL = {"pool": "C" * len(MEMBERS)}  # any other check's is one letter
@@ -36,6 +37,7 @@ class Seen:
 
     run: str
     look: str | None = None  # what second looks see instead
+    then: str | None = None  # what every other regular run sees instead
     takes: float = 0.0
 
 
@@ -70,12 +72,12 @@ class Host(Simulation):
     """One daemon after the other on one host; the witness sees what happens."""
 
     def __init__(self, scene: Scene, folder: Path, memory: Memory) -> None:
-        self.witness = Witness(scene, self.is_stored)
+        self.witness = Witness(scene, self.is_stored, lambda: self.clock.steady())
+        self.looks = Counter[str]()  # regular runs, by check
         self.reality: dict[str, Seen] = {}  # by check
         self.doing = Doing()
         self.dies_in_claim = False
         self.disk = memory.connection
-        self.is_disk_full = False
         self.is_behind = False  # whether the disk was full, and rows may still wait
         super().__init__(
             world_of(scene),
@@ -92,6 +94,7 @@ class Host(Simulation):
         self.witness.now = self.now
         self.witness.begin_anew()
         super()._start(setup)
+        self.witness.notes_released(self.assembly.board)
         pipeline = self.assembly.pipeline
         take = pipeline.take
 
@@ -103,6 +106,36 @@ class Host(Simulation):
                 self.witness.judged(run)
 
         pipeline.take = seen  # type: ignore[method-assign]  # to watch it
+        healing = self.assembly.healing
+        after_look = healing.after_look
+
+        def looked_again(proposal: Proposal, *, found: Found) -> Attempt | None:
+            attempt = after_look(proposal, found=found)
+            self.witness.looked_again(proposal, attempt, found)
+            return attempt
+
+        healing.after_look = looked_again  # type: ignore[method-assign]  # to watch it
+
+    def reload(self, setup: Any) -> None:
+        super().reload(setup)
+        self.witness.notes_released(self.assembly.board)
+
+    @property
+    def is_looking(self) -> bool:
+        return bool(self._looking)
+
+    def _look_again(self, proposal: Proposal) -> None:
+        self.witness.looks_again(proposal)
+        super()._look_again(proposal)
+
+    def _end(self, attempt_id: str, effect: Effect) -> None:
+        super()._end(attempt_id, effect)
+        self.witness.ended(self.assembly.board.attempts[attempt_id])
+
+    def _die(self) -> None:
+        if not self.assembly.runs.remembers:
+            self.assembly.board.take_measured()  # which then is never written
+        super()._die()
 
     def _instant(self) -> None:
         self._tries_disk()
@@ -114,11 +147,15 @@ class Host(Simulation):
 
     def see(self, check: str, is_look: bool) -> Sequence[Reading] | str | Slow:
         seen = self.reality.get(check) or Seen(run=WELL.get(check, "C"))
-        found = readings(check, (seen.look if is_look else None) or seen.run)
+        self.looks[check] += not is_look
+        letters = seen.look if is_look else seen.then if self.looks[check] % 2 else None
+        found = readings(check, letters or seen.run)
         return Slow(seen=found, takes=seen.takes) if seen.takes else found
 
     def asks_manager(self, proposal: Proposal) -> Found:
         said = self.witness.managers.get(proposal.resource)
+        if said == "unasked":
+            return Found(hold=Hold(reason=HoldReason.BLIND_NOW, sentence="it could not be asked"))
         return Found(**{said: "it says so"}) if said else Found()
 
     def claimed(self, attempt: Attempt) -> Effect:
@@ -151,6 +188,9 @@ class Host(Simulation):
 
     def heals(self, attempt: Attempt, doing: Doing) -> None:
         """What an effect changes, perhaps for a while only."""
+        if self.witness.scene.harms:
+            self.reality |= {check: Seen(run="B" * len(WELL.get(check, "C"))) for check in self.setup.checks}
+            return
         incident = self.assembly.board.incidents.get(attempt.incidents[0])
         if doing.heals == "nothing" or incident is None:
             return
@@ -173,23 +213,28 @@ class Host(Simulation):
         reachable = writer._reachable
 
         def full() -> Any:
-            if self.is_disk_full:
+            if self.witness.is_disk_full:
                 error = sqlite3.OperationalError("database or disk is full")
                 error.sqlite_errorname = "SQLITE_FULL"
                 raise error
             return reachable()
 
+        async def unreadable(**_: Any) -> Any:
+            raise StoreError("the file cannot be read")
+
         writer._reachable = full  # type: ignore[method-assign]  # a disk that is full
+        if self.witness.is_unreadable:
+            store.remembered = unreadable  # type: ignore[method-assign]  # one that cannot be read
         return store
 
     def _tries_disk(self) -> None:
         """What the store's standing task does: try again what failed."""
-        if self.store.why is not None and not self.is_disk_full:
+        if self.store.why is not None and not self.witness.is_disk_full:
             try:
                 self.ask(_waits(self.store._call(self.store._writer.recover)))
             except StoreError as error:
                 raise AssertionError(f"the disk is well again, and the store says {error}") from error
-        self.is_behind = self.is_disk_full or self.store.why is not None
+        self.is_behind = self.store.why is not None or self.witness.is_disk_full or self.witness.is_unreadable
 
     def record(self) -> None:
         """As who serves an operator does: what they asked for is on the disk before they are answered."""
@@ -201,7 +246,7 @@ class Host(Simulation):
         """Kill it, and compare what it knew with what it knows again."""
         before, is_behind = picture(self.assembly.board), self.is_behind
         self.witness.now = self.now
-        self.witness.killed(host=host)
+        self.witness.killed(self.assembly.board, host=host)
         restart()
         if is_behind:  # what was not written yet nobody knows any more; what was claimed is known all the same
             self._forgets()
@@ -219,7 +264,9 @@ class Host(Simulation):
     def _forgets(self) -> None:
         rows = {it.id for it in self.ask(self.store.incidents(limit=1000, closed=True))}
         witness, board = self.witness, self.assembly.board
-        witness.fired &= rows
+        witness.fired = {name: found for name, found in witness.fired.items() if name in rows}
+        witness.ladders.lost_rows()
+        witness.harm.clear()
         witness.states = {key: it.state for key, it in board.tracks.items()}
         known = board.attempts
         for deed in witness.deeds:
@@ -229,31 +276,3 @@ class Host(Simulation):
 
 async def _waits(future: Any) -> Any:
     return await future
-
-
-def picture(board: Board) -> dict[str, Any]:
-    """What of a board a restart keeps: times that count, but not the run before; each lost attempt as what it is."""
-    under_way = {it.id for it in board.attempts.values() if it.released is None}
-    tracks = {
-        key: (it.state, it.incident, round(it.counted, 3), it.muted, it.memory)
-        for key, it in board.tracks.items()
-        if it.state is not IncidentState.INACTIVE
-    }
-    ladders = {
-        key: replace(it, floor=None if it.attempt in under_way else it.floor, held_for=round(it.held_for, 3))
-        for key, it in board.ladders.items()
-        if it.closed is None and not it.would
-    }
-    attempts = {}
-    for it in board.attempts.values():
-        lost = replace(it, state=AttemptState.LOST, summary="heald ended while it ran")
-        if not it.would:
-            attempts[it.id] = lost if it.state is AttemptState.RUNNING else it
-    return {
-        "incidents": dict(board.incidents),
-        "orders": dict(board.orders),
-        "approvals": dict(board.approvals),
-        "tracks": tracks,
-        "ladders": ladders,
-        "attempts": attempts,
-    }

@@ -1,5 +1,6 @@
 """A hypothesis state machine over the daemon's own assembly in simulated time: anything in any order."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -7,9 +8,11 @@ from hypothesis.stateful import precondition, rule
 
 from daemon.model.order import OrderKind
 from daemon.model.remediation import AttemptState
+from tests.runtime.properties_ends import is_withdrawn
+from tests.runtime.properties_host import WELL, Seen
+from tests.runtime.properties_notes import Wish
 from tests.runtime.properties_scene import SHAPES, edited, scenes, world_of
 from tests.runtime.properties_targets import Targets, nths, whiles
-from tests.runtime.properties_witness import Wish
 
 ABOUT = (
     ("service", "*"), ("service", "api"), ("rule", "*"), ("rule", "s*"), ("check", "*"), ("subject", "m*"),
@@ -28,17 +31,33 @@ class Machine(Targets):
         scene = edited(self.scene, data.draw(scenes(shape)), what)
         self.host.witness.reloads(scene)
         self.host.reload(world_of(scene))
-        self.host.witness.is_withdrawn(self.board)
+        is_withdrawn(self.host.witness, self.board)
         self.go(then)
 
-    @rule(lasts=st.sampled_from((5, 20)), then=whiles)
-    def pauses(self, lasts: int, then: int) -> None:
+    @rule(lasts=st.sampled_from((1, 5, 20)), amid=st.booleans(), then=whiles)
+    def pauses(self, lasts: int, amid: bool, then: int) -> None:
+        """Now, or while something is looked at again."""
+        if amid:
+            self.slows(4.0)
+            for _ in range(20):
+                if self.host.is_looking:
+                    break
+                self.go(1)
         self.host.assembly.circumstances.pause(why="a release", who="ann")
         self.host.witness.paused = True
         self.go(lasts)
         self.host.assembly.circumstances.resume()
         self.host.witness.paused = False
+        self.host.witness.resumed = self.host.now
         self.go(then)
+        if amid:
+            self.slows(0.0)
+
+    def slows(self, takes: float) -> None:
+        """Every run takes so long from now on."""
+        for check in self.checks:
+            seen = self.host.reality.get(check) or Seen(run=WELL.get(check, "C"))
+            self.host.reality[check] = replace(seen, takes=takes)
 
     @rule(
         kind=st.sampled_from(list(OrderKind)),
@@ -68,6 +87,10 @@ class Machine(Targets):
         if found:
             order = found[nth % len(found)]
             self.host.assembly.orders.end(order.id, who="ann")
+            if order.holds:
+                self.host.assembly.circumstances.acting_resumed()
+            if order.kind is OrderKind.PAUSE:
+                self.host.witness.resumed = self.host.now
             self.host.record()
             del self.host.witness.wishes[order.id]
         self.go(then)
@@ -86,6 +109,7 @@ class Machine(Targets):
         for incident in list(self.board.incidents.values()):
             if incident.id in self.board.ladder_of:
                 self.host.assembly.retry(incident.id)
+                self.host.witness.ladders.anew(self.board.ladder_of[incident.id])
         self.go(then)
 
     # ---- what the host does -----------------------------------------------------------------------------------------
@@ -136,4 +160,29 @@ class Machine(Targets):
         self.host.is_disk_full = self.host.is_behind = True
         self.go(lasts)
         self.host.is_disk_full = False
+        self.go(then)
+
+    @rule(lasts=st.sampled_from((1, 20)), down=st.sampled_from((0.0, 3.0)), then=whiles)
+    def stops(self, lasts: int, down: float, then: int) -> None:
+        """As who is asked to: what is under way may end for a while, and then is ended; it starts again."""
+        self.host.assembly.circumstances.shutting_down = self.host.witness.is_stopping = True
+        self.go(lasts)
+        self.host.dies(lambda: self.host.crash(down), host=False)
+        self.go(then)
+
+    @precondition(lambda self: not self.host.is_behind)
+    @rule(lasts=st.sampled_from((40, 5)), then=whiles)
+    def cannot_be_read(self, lasts: int, then: int) -> None:
+        """heald starts while its store cannot be read, and builds all anew once it can be."""
+        witness = self.host.witness
+
+        def restart() -> None:
+            witness.is_unreadable = True
+            self.host.crash()
+            self.go(lasts)
+            witness.is_unreadable = False
+            self.host.crash()
+
+        self.host.dies_in_claim = False
+        self.host.dies(restart, host=False)
         self.go(then)

@@ -19,10 +19,11 @@ MEMBERS = ("m1", "m2", "m3")  # what the check `pool` discovers
 GATEWAY = "gateway"  # the check that tells whether heald's own network is well
 VANISH_AFTER = 60.0
 ESCALATE_AFTER = 120.0
+SLOW = 60.0  # seconds that a run of `db` may take; any other's may take its interval
 CHECKS = {
     name: Check(name=name, service=service, every=every)
     for name, service, every in (
-        ("db", "db", 10), ("api", "api", 10), ("api_too", "api", 7), ("pool", "pool", 10),
+        ("db", "db", 10), ("api", "api", 10), ("api_too", "api", 7), ("pool", "pool", 10), ("port", "pool", 10),
         ("a", "a", 10), ("b", "b", 10), ("c", "c", 10), ("d", "d", 10), (GATEWAY, "", 5),
     )
 }  # fmt: skip
@@ -30,7 +31,7 @@ SERVICES = ("db", "api", "other", "pool", "a", "b", "c", "d")
 SHAPES = {
     "one": ("api",),
     "chain": ("db", "api", "api_too"),  # api depends on db
-    "pool": ("pool", "api"),  # several subjects
+    "pool": ("pool", "port", "api"),  # several subjects; `port` looks at the same service, and knows none of them
     "fleet": ("db", "api", "a", "b", "c", "d"),  # enough for a storm
 }
 
@@ -41,8 +42,10 @@ class Scene:
 
     config: Config
     min_healthy: float | None = None  # of pool
+    min_healthy_percent: bool = False
     storm: StormSettings | None = None
     has_self_test: bool = False
+    harms: bool = False  # each attempt makes everything sick
 
     def limit_of(self, resource: str) -> tuple[tuple[int, int], ...]:
         if resource in SERVICES:
@@ -68,6 +71,7 @@ steps = st.builds(
     settle=st.sampled_from((0, 5, 12)),
     verify=st.sampled_from((5, 10)),
     timeout=st.sampled_from((5, 10)),
+    is_for_down=st.integers(0, 7).map(lambda it: it == 7),
 )
 LOOSE = ((50, 3600),)
 some_limits = st.sampled_from((LOOSE, LOOSE, LOOSE, ((1, 20),), ((2, 40),), ((3, 60), (9, 300))))
@@ -93,11 +97,19 @@ def rules(draw: Any, name: str, checks: tuple[str, ...]) -> Rule:
 
 
 @st.composite
-def scenes(draw: Any, shape: str | None = None, rare: int | None = None, shares: bool | None = None) -> Scene:
+def scenes(
+    draw: Any,
+    shape: str | None = None,
+    rare: int | None = None,
+    shares: bool | None = None,
+    fits: bool = True,
+    harms: bool = False,
+) -> Scene:
     """A scene.
 
     `shape` is a key of SHAPES, `rare` says what is unusual in it, if anything is, and `shares` whether the first rule
-    comes, with its second step, to a resource that the others act on all the time.
+    comes, with its second step, to a resource that the others act on all the time. Without `fits` each rule's first
+    step is for what is down alone. Where it `harms`, attempts make everything sick.
     """
     shape = shape or draw(st.sampled_from(("one", "chain", "chain", "pool", "pool", "fleet")))
     names = SHAPES[shape]
@@ -111,6 +123,8 @@ def scenes(draw: Any, shape: str | None = None, rare: int | None = None, shares:
         found = tuple(draw(rules(name, names)) for name in wanted)
     if draw(st.integers(0, 3)) == 3 if shares is None else shares:
         found = tuple(_sharing(it, is_first=place == 0) for place, it in enumerate(found))
+    if not fits:
+        found = tuple(replace(it, steps=(replace(it.steps[0], is_for_down=True), *it.steps[1:])) for it in found)
     return Scene(
         config=Config(
             rules=found,
@@ -122,9 +136,11 @@ def scenes(draw: Any, shape: str | None = None, rare: int | None = None, shares:
             allow=("restart",) if rare == 13 else ("restart", "run"),
             startup_grace=25 if rare == 12 else 0,
         ),
-        min_healthy=2.0 if shape == "pool" and rare % 2 else None,
+        min_healthy=(60.0 if rare % 4 == 3 else 2.0) if shape == "pool" and rare % 2 else None,
+        min_healthy_percent=rare % 4 == 3,
         storm=StormSettings(share=50.0, quiet=30.0) if shape == "fleet" and rare % 4 else None,
         has_self_test=has_self_test,
+        harms=harms,
     )
 
 
@@ -156,14 +172,17 @@ def edited(scene: Scene, other: Scene, what: str) -> Scene:
 # ---- what it is to the daemon -----------------------------------------------------------------------------------
 
 
+def touched(step: Step, service: str, subject: str) -> str:
+    """The resource of a step that is taken for a subject of a service's check."""
+    return f"{service}/{subject}" if step.service == EACH else step.service or service
+
+
 class _Remediation:
     asks = False
     harmless = False
 
     def resource(self, options: Any, target: Any) -> str:
-        if options == EACH:
-            return f"{target.service.name}/{target.subject}"
-        return str(target.manager(options).resource)
+        return touched(Step(service=options), target.service.name, target.subject)
 
 
 def world_of(scene: Scene) -> Setup:
@@ -172,6 +191,8 @@ def world_of(scene: Scene) -> Setup:
     checks = dict(setup.checks)
     if "pool" in checks:
         checks["pool"] = replace(checks["pool"], discovers=True, vanish_after=VANISH_AFTER)
+    if "db" in checks:
+        checks["db"] = replace(checks["db"], timeout=SLOW)
     settings = replace(
         setup.settings,
         escalate_after=ESCALATE_AFTER,
@@ -184,6 +205,7 @@ def world_of(scene: Scene) -> Setup:
             limit=limits(config.service_limit),
             depends_on=config.depends_on.get(name, ()),
             min_healthy=scene.min_healthy if name == "pool" else None,
+            min_healthy_percent=scene.min_healthy_percent,
         )
         for name in SERVICES
     }

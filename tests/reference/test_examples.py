@@ -24,7 +24,7 @@ HEAD = "version: 1\nsettings: {mode: act, allow: [restart], startup_grace: 0s}\n
 def examples() -> dict[str, str]:
     """Each example by its page and the heading over it: `people.approvals`."""
     found: dict[str, str] = {}
-    for page in sorted(DOCS.glob("*.md")):
+    for page in [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]:
         for section in page.read_text().split("\n## ")[1:]:
             heading = re.sub(r"[^a-z0-9]+", "-", section.split("\n", 1)[0].lower()).strip("-")
             for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", section, re.DOTALL | re.MULTILINE), 1):

@@ -1,7 +1,7 @@
 """Who carries runs out: one task, one run after the other, until it meets one that waits for something.
 
-Most runs of many checks never wait, and a task for each, with its first step, its end and who is told of it, costs as
-much as judging it. A run that waits has the task that met it for itself, and another goes on with the next.
+Most runs of many checks never wait, and a task for each, with its first step, its end and who is told of it, costs a
+tenth of a run. A run that waits has the task that met it for itself, and another goes on with the next.
 """
 
 import asyncio

@@ -58,7 +58,7 @@ def test_runs_that_never_wait_share_a_task_and_those_that_wait_have_one_each():
     async def start_run(check):
         tasks[check.name] = asyncio.current_task()
         if check.name in "bc":
-            await asyncio.sleep(0.5)
+            await pass_time(0.5)
             assert asyncio.current_task() is tasks[check.name]
 
     crew = carried(start_run, names="abcdef")
@@ -76,7 +76,7 @@ def test_what_a_run_sets_in_its_context_is_there_after_it_waited_and_for_no_othe
         seen.append(word.get())
         word.set(check.name)
         if check.name == "b":
-            await asyncio.sleep(0.1)
+            await pass_time(0.1)
         seen.append(word.get())
 
     carried(start_run)
@@ -106,7 +106,7 @@ def test_a_run_that_is_cancelled_while_it_waits_takes_no_other_with_it():
     async def start_run(check):
         if check.name == "a":
             asyncio.get_running_loop().call_later(0.1, asyncio.current_task().cancel)
-            await asyncio.sleep(5)
+            await pass_time(5)
 
     crew = carried(start_run)
     assert (crew.cancelled, crew.ended) == (["a"], ["b", "c", "d"])
@@ -117,7 +117,7 @@ def test_a_run_may_limit_its_own_time_in_its_first_step():
         try:
             async with asyncio.timeout(0.1):
                 if check.name != "a":
-                    await asyncio.sleep(5)
+                    await pass_time(5)
         except TimeoutError:
             assert asyncio.current_task().cancelling() == 0
 
@@ -130,7 +130,7 @@ def test_what_fails_is_told_and_the_others_go_on():
         if check.name == "a":
             raise ZeroDivisionError
         if check.name == "b":
-            await asyncio.sleep(0.1)
+            await pass_time(0.1)
             raise KeyError("b")
 
     crew = carried(start_run)
@@ -147,7 +147,7 @@ def test_no_more_runs_are_in_flight_than_there_are_places():
             nonlocal most
             most = max(most, crew.carriers.in_flight)
             if check.name in "cdef":
-                await asyncio.sleep(0.1)
+                await pass_time(0.1)
 
         crew = Crew(clock, start_run, names="abcdefgh", concurrency=3)
         crew.carriers.begin()

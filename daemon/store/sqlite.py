@@ -13,6 +13,7 @@ from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HoldRecord, Remembered, Track
 from daemon.store.counting import Counting
+from daemon.store.opening import LOG_LATEST, LOG_SOON
 from daemon.store.rows import (
     APPROVALS,
     ATTEMPTS,
@@ -44,6 +45,8 @@ _UNFIT = (
     AttributeError,
 )
 """What a row raises that is not what its type says."""
+_FORGIVING = "PRAGMA synchronous = NORMAL", f"PRAGMA wal_autocheckpoint = {LOG_SOON}"
+_STRICT = "PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {LOG_LATEST}"
 _SPARE_PAGES = 1000  # free pages (4 KiB each) worth keeping: history comes and goes
 _NEVER = Stamp(wall=0.0, boot="", boottime=0.0, host="", synchronised=False)
 
@@ -80,45 +83,6 @@ class Origins:
         boot, host, synchronised = self._sources[number]
         return Stamp(wall=wall, boot=boot, boottime=boottime, host=host, synchronised=synchronised)
 
-    def forget(self) -> None:
-        """After a rollback some numbers may not be there."""
-        self._numbers.clear()
-        self._sources.clear()
-
-
-def _plain(value: str | bytes) -> str:
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
-class Database:
-    """One connection, opened by `daemon.store.opening.connect`."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.origins = Origins(connection)
-        self.unfit = 0  # rows that could not be written as they were
-        self._now = _NEVER
-        self._counting = Counting(connection, lambda values: ATTEMPTS.decode(values, self.origins))
-        connection.create_function("age", 3, self._age)
-
-    def _age(self, wall: float, boottime: float, number: int) -> float:
-        """SQL's age(NAME_wall, NAME_boottime, NAME_origin): seconds, as of the `now` of the statement."""
-        return age(self.origins.stamp(wall, boottime, number), self._now)
-
-    def execute(
-        self, query: str, values: Sequence[Any] | Mapping[str, Any] = (), *, now: Stamp | None = None
-    ) -> sqlite3.Cursor:
-        """Run one statement; `now` is what its age() measures from."""
-        self._now = now or self._now
-        return self._connection.execute(query, values)
-
-    def shrink(self) -> None:
-        """Give pages back to the file system where many are free; a step at a time, some 10 ms of the thread."""
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        if free > _SPARE_PAGES:
-            # As a script: a single statement is left after its first step, which frees one page.
-            self._connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, 2000)})")
-
     def close(self) -> None:
         """Put the log into the file and close it; an open transaction is rolled back."""
         with contextlib.suppress(sqlite3.Error):  # what is committed is safe in the log as well
@@ -127,9 +91,12 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
-        """All of it or nothing; on the disk when it is left, unless that is said not to matter."""
+        """All of it or nothing; on the disk when it is left, unless that is said not to matter.
+
+        What does not matter so also puts a long log into the file: that waits for the disk, as no claim should.
+        """
         if not durable:
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._set(_FORGIVING)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
@@ -143,7 +110,11 @@ class Database:
             raise
         finally:
             if not durable:
-                self._connection.execute("PRAGMA synchronous = FULL")
+                self._set(_STRICT)
+
+    def _set(self, settings: Iterable[str]) -> None:
+        for setting in settings:
+            self._connection.execute(setting)
 
     # ---- writing ------------------------------------------------------------------------------------------------
 

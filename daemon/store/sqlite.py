@@ -83,6 +83,51 @@ class Origins:
         boot, host, synchronised = self._sources[number]
         return Stamp(wall=wall, boot=boot, boottime=boottime, host=host, synchronised=synchronised)
 
+    def forget(self) -> None:
+        """After a rollback some numbers may not be there."""
+        self._numbers.clear()
+        self._sources.clear()
+
+
+def _plain(value: str | bytes) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+class Database:
+    """One connection, opened by `daemon.store.opening.connect`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.origins = Origins(connection)
+        self.unfit = 0  # rows that could not be written as they were
+        self._now = _NEVER
+        self._counting = Counting(connection, lambda values: ATTEMPTS.decode(values, self.origins))
+        connection.create_function("age", 3, self._age)
+
+    def _age(self, wall: float, boottime: float, number: int) -> float:
+        """SQL's age(NAME_wall, NAME_boottime, NAME_origin): seconds, as of the `now` of the statement."""
+        return age(self.origins.stamp(wall, boottime, number), self._now)
+
+    def execute(
+        self, query: str, values: Sequence[Any] | Mapping[str, Any] = (), *, now: Stamp | None = None
+    ) -> sqlite3.Cursor:
+        """Run one statement; `now` is what its age() measures from."""
+        self._now = now or self._now
+        return self._connection.execute(query, values)
+
+    def shrink(self) -> None:
+        """Give pages back to the file system where many are free; a step at a time, some 10 ms of the thread."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free > _SPARE_PAGES:
+            # As a script: a single statement is left after its first step, which frees one page.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, 2000)})")
+
+    def forget(self) -> None:
+        """Have nothing in mind of what was read and written so far: another daemon goes on with the file."""
+        self.origins.forget()
+        self._counting.forget()
+        self.unfit = 0
+
     def close(self) -> None:
         """Put the log into the file and close it; an open transaction is rolled back."""
         with contextlib.suppress(sqlite3.Error):  # what is committed is safe in the log as well

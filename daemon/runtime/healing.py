@@ -199,6 +199,11 @@ class Healing:
         """Whether `drain` would return any."""
         return bool(self._queue)
 
+    @property
+    def is_deciding(self) -> bool:
+        """Whether anything is proposed, or in its second look: a claim may be about to come."""
+        return bool(self._queue or self._looking)
+
     def is_looking(self, key: LadderKey) -> bool:
         """Whether the ladder's second look is under way."""
         return key in self._looking
@@ -207,12 +212,11 @@ class Healing:
 
     def facts(self, proposal: Proposal, *, found: Found = NOTHING) -> Facts:
         """What the guards may look at, now."""
-        reserved = {
-            name: key[0]
-            for (name, would), key in self._reserved.items()
-            if key != key_of(proposal) and (proposal.would or not would)
+        own, would = key_of(proposal), proposal.would
+        others = {
+            it: key[0] for (it, of_would), key in self._reserved.items() if key != own and (would or not of_would)
         }
-        return self._situation.facts(proposal, reserved=reserved, found=found)
+        return self._situation.facts(proposal, reserved=others, found=found)
 
     def too_few(self, proposal: Proposal, besides: Iterable[Member]) -> str | None:
         """Why `min_healthy` would hold a proposal if these incidents' members were acted on too."""

@@ -26,9 +26,7 @@ time_to_heal_seconds budget_remaining config_last_reload_successful config_last_
 store_writes_total build_info"""
 
 
-def incident(
-    number: int, *, handed_over: HoldReason | None = None, state: IncidentState = IncidentState.FIRING
-) -> Incident:
+def incident(number: int, *, state: IncidentState = IncidentState.FIRING) -> Incident:
     return Incident(
         id=f"INC-{number}",
         rule="api-down",
@@ -39,7 +37,6 @@ def incident(
         state=state,
         opened=STAMP,
         because="up == 0",
-        handed_over=handed_over,
     )
 
 
@@ -56,6 +53,7 @@ def sources(
     return Sources(
         readings=lambda: readings,
         incidents=lambda: incidents,
+        handed_over=lambda: 1,
         rules=lambda: rules,
         budgets=lambda: budgets,
         mode=lambda: Mode.ACT,
@@ -80,7 +78,7 @@ def full() -> Metrics:
             readings=[
                 ("api_health", [Reading(samples={"up": 1, "latency_seconds": 0.25, "state": "well", "fresh": True})])
             ],
-            incidents=[incident(1, handed_over=HoldReason.EXHAUSTED), incident(2, state=IncidentState.RECOVERING)],
+            incidents=[incident(1), incident(2, state=IncidentState.RECOVERING)],
             rules=[rule("api-down"), rule("quiet")],
             budgets=[("all", Limit(count=20, window=3600.0), 19)],
         )

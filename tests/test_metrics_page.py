@@ -97,6 +97,7 @@ def metrics_of(known: Known) -> Metrics:
                 for check, found in known.readings.items()
             ],
             incidents=lambda: [incident(*one) for one in known.incidents],
+            handed_over=lambda: len(known.incidents),
             rules=lambda: [
                 Rule(name=name, order=0, checks=("c",), when={}, for_seconds={}, severity=Severity.P1)
                 for name in known.rules

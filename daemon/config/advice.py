@@ -16,6 +16,7 @@ CODES = {
     "short-verify": "`verify` is shorter than the interval of a check.",
     "loose-limit": "A limit that is never reached, as another or a cooldown holds before it.",
     "loose-service-limit": "A service's limit that is never reached, as the rules' own limits hold before it.",
+    "long-timeout": "A check's `timeout` is longer than its interval.",
     "unused-check": "A check that no rule uses.",
     "unused-connection": "A connection that nobody uses.",
     "unchecked-service": "A service that no check looks at.",

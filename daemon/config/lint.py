@@ -13,6 +13,7 @@ from daemon.config.load import load_with_text
 from daemon.config.setup import Types
 from daemon.engine.condition import Condition
 from daemon.model.rule import Rule
+from daemon.model.units import format_duration
 from daemon.plugin import ConnectionOf
 
 
@@ -27,6 +28,7 @@ def lint(path: Path, *, node: str | None = None, types: Types | None = None) -> 
     for rule in setup.rules:
         lint_rule(notes, rule)
     lint_limits(notes)
+    _long_timeouts(notes)
     _unused_checks(notes)
     _unused_connections(notes)
     _unchecked_services(notes)
@@ -37,6 +39,21 @@ def conditions_of(rule: Rule) -> Iterator[Condition]:
     """Every compiled condition of a rule."""
     for compiled in (rule.when, rule.clear_when or {}, *(step.only_if or {} for step in rule.steps)):
         yield from (it for it in compiled.values() if isinstance(it, Condition))
+
+
+def _long_timeouts(notes: Notes) -> None:
+    """A target that hangs takes the place of runs that would be due: it is found later than the file seems to say."""
+    for name, check in notes.setup.checks.items():
+        written, at = notes.node("checks", name, "timeout"), join(join("checks", name), "timeout")
+        if written is None:
+            written, at = notes.node("defaults", "checks", "timeout"), "defaults.checks.timeout"
+        if written is not None and check.timeout > check.every:
+            every = format_duration(check.every)
+            said = (
+                f"{written.text} is longer than every ({every}) of {name}: while a run hangs the next are skipped, "
+                f"and it is known to hang only then; write {every} or less"
+            )
+            notes.add("long-timeout", written.place, at, said)
 
 
 def _unused_checks(notes: Notes) -> None:

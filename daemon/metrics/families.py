@@ -72,6 +72,8 @@ def of_state(sources: Sources) -> Iterator[Family]:
     """The families of what lives in memory."""
     yield from _of_readings(list(sources.readings()))
     yield from _of_incidents(list(sources.incidents()), list(sources.rules()))
+    text = "Open incidents that were handed to people, and what they were told flaps, also while it is well."
+    yield gauge("handed_over", text, sources.handed_over())
     modes = _gauge("mode", "1 for the mode in force: observe decides only.", ("mode",))
     yield Family(metric=modes, rows=[(label(mode.value), number(sources.mode() is mode)) for mode in Mode])
     yield gauge("paused", "1 while somebody has paused all acting.", sources.is_paused())
@@ -121,8 +123,6 @@ def _of_incidents(incidents: Sequence[Incident], rules: Sequence[Rule]) -> Itera
     text = "Open incidents, firing or recovering; 0 where a rule has none."
     rows = _incidents(Counter((it.rule, it.severity.value, it.state.value) for it in incidents), rules)
     yield Family(metric=_gauge("incidents", text, ("rule", "severity", "state")), rows=rows)
-    handed_over = sum(it.handed_over is not None for it in incidents)
-    yield gauge("handed_over", "Open incidents that were handed to people.", handed_over)
 
 
 def _incidents(counts: Counter[tuple[str, str, str]], rules: Iterable[Rule]) -> Iterator[tuple[str, ...]]:

@@ -80,6 +80,7 @@ class Sources:
 
     readings: Callable[[], Iterable[tuple[str, Iterable[Reading]]]]  # of each check's newest run, if it was not blind
     incidents: Callable[[], Iterable[Incident]]  # the open ones
+    handed_over: Callable[[], int]  # how much people were told of that is not over
     rules: Callable[[], Iterable[Rule]]
     budgets: Callable[[], Iterable[tuple[str, Limit, int]]]  # resource ("all": the budget), limit, attempts left
     mode: Callable[[], Mode]

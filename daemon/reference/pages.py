@@ -194,6 +194,7 @@ def families() -> list[Metric]:
         Sources(
             readings=tuple,
             incidents=tuple,
+            handed_over=lambda: 0,
             rules=tuple,
             budgets=tuple,
             mode=lambda: Mode.OBSERVE,

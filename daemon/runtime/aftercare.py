@@ -194,9 +194,10 @@ class Aftercare:
             ladder = replace(ladder, waiting_since=self._clock.stamp())
             self.watch_blindness(key)
         self._board.put_ladder(ladder)
-        is_over = rule is not None and ladders.current(ladder, rule) is None
-        if is_over and not waits and found is not Verification.EFFECTIVE and ladder.closed is None:
-            self._holds.exhaust(key, attempt.remediation)
+        if rule is None or waits or found is Verification.EFFECTIVE or ladder.closed is not None:
+            return
+        if ladders.current(ladder, rule) is None:
+            self._holds.exhaust(key, rule, attempt.remediation, is_relapse=False)
 
     def watch_blindness(self, key: LadderKey) -> None:
         """Tell people if an unverified ladder stays blind for too long."""

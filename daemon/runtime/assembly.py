@@ -85,7 +85,8 @@ class Assembly:
     def _wire_judges(self) -> None:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
-        health, self.holds, self.flaps = Health(bindings, board), Holds(board, clock, metrics), Flaps()
+        health, self.flaps = Health(bindings, board), Flaps()
+        self.holds = Holds(board, clock, metrics, self.flaps)
         self.situation = situation = self._wire_people(health)
         self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
         self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
@@ -265,6 +266,7 @@ class Assembly:
         return Sources(
             readings=lambda: [(name, run.readings) for name, run in self.runs.newest.items() if run.error is None],
             incidents=lambda: list(self.board.incidents.values()),
+            handed_over=self.holds.told,
             rules=lambda: self.setup.rules,
             budgets=self.budgets,
             mode=lambda: self.setup.settings.mode,

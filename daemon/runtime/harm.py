@@ -14,8 +14,7 @@ from daemon.runtime.bindings import PRESSING, Binding, Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.health import Health
 from daemon.runtime.judging import Judged
-from daemon.runtime.orders import Orders
-from daemon.runtime.situation import scope_of
+from daemon.runtime.orders import Orders, scope_of
 
 _SICK = (IncidentState.PENDING, IncidentState.FIRING, IncidentState.RECOVERING)
 _CHECK = "check "

@@ -125,7 +125,7 @@ class Healing:
             return
         found = ladders.chosen(ladder, rule, lambda step: fit_of(step, view))
         if found is None:
-            self._holds.exhaust(key, rule.steps[-1].remediation)
+            self._holds.exhaust(key, rule, rule.steps[-1].remediation, is_relapse=True)
             return
         index, fit = found
         try:

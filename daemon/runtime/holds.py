@@ -8,10 +8,12 @@ from daemon.logs import log
 from daemon.metrics import Metrics
 from daemon.model.incident import Hold, HoldReason, Incident, IncidentState
 from daemon.model.quick import replace
+from daemon.model.rule import Rule
 from daemon.model.track import HoldRecord, Track
 from daemon.protocols import Clock
 from daemon.runtime.answers import lasting
 from daemon.runtime.board import Board, LadderKey
+from daemon.runtime.flaps import Flaps
 
 
 def key_of(proposal: Proposal) -> LadderKey:
@@ -25,8 +27,9 @@ _OF_A_LOOK = (HoldReason.BLIND_NOW, HoldReason.CLEAR_NOW, HoldReason.RESOURCE_BU
 class Holds:
     """Why nothing is done, in words, and whether people were told."""
 
-    def __init__(self, board: Board, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, board: Board, clock: Clock, metrics: Metrics, flaps: Flaps) -> None:
         self._board = board
+        self._flaps = flaps
         self._clock = clock
         self._metrics = metrics
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
@@ -150,8 +153,12 @@ class Holds:
                 continue
             self.tell(incident, HoldReason.FLAPPING, sentence)
             was_told = self._board.incidents[incident.id].handed_over is HoldReason.FLAPPING
-            if track is not None and was_told and not is_told:
-                self._board.put_track(replace(track, told_flapping=True), is_change=True)
+            if track is not None and was_told:
+                self._told_flapping(track)
+
+    def _told_flapping(self, track: Track) -> None:
+        if not track.told_flapping:
+            self._board.put_track(replace(track, told_flapping=True), is_change=True)
 
     def untell(self, key: LadderKey) -> None:
         """What people were told of is over: it is told anew."""
@@ -176,17 +183,41 @@ class Holds:
             reason=str(reason),
         )
 
-    def exhaust(self, key: LadderKey, remediation: str) -> None:
-        """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`."""
+    def told(self) -> int:
+        """How much people were told of that is not over: open incidents, and what flaps, be it well just now."""
+        board = self._board
+        found = {(it.rule, it.check, it.subject) for it in board.incidents.values() if it.handed_over is not None}
+        return len(found.union(key for key, track in board.tracks.items() if track.told_flapping))
+
+    def exhaust(self, key: LadderKey, rule: Rule, remediation: str, *, is_relapse: bool) -> None:
+        """Every step was tried, `remediation` last: heald acts no more until it resolves or is told `heald retry`.
+
+        While it flaps people are told once: not of each relapse of a ladder that was at its end before, unless that is
+        open for `escalate_after`.
+        """
         ladder = self._board.ladders[key]
         made = "would have been made, on paper," if ladder.would else "was made"
         sentence = f"every try of every step {made} and it is not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True))
-        self.stop(key, remediation, Hold(reason=HoldReason.EXHAUSTED, sentence=sentence))
+        hold = Hold(reason=HoldReason.EXHAUSTED, sentence=sentence)
+        self._stop(key, remediation, hold)
+        for incident in self._firing(key):
+            track = self._track(incident)
+            was_told = track is not None and track.told_flapping and incident.handed_over is None
+            if was_told and is_relapse and age(incident.opened, self._clock.stamp()) < rule.escalate_after:
+                continue
+            self.tell(incident, hold.reason, sentence)
+            flaps = ladder.flapping or self._flaps.too_many((incident.rule, incident.check, incident.subject))
+            if track is not None and flaps and self._board.incidents[incident.id].handed_over is not None:
+                self._told_flapping(track)
 
     def stop(self, key: LadderKey, remediation: str, hold: Hold) -> None:
         """The ladder is stopped without a proposal: the hold is in force on what fires, and people are told."""
+        self._stop(key, remediation, hold)
+        self.hand_over(key, hold.reason, hold.sentence)
+
+    def _stop(self, key: LadderKey, remediation: str, hold: Hold) -> None:
         ladder = self._board.ladders[key]
         if self._firing(key) and ladder.hold is not hold.reason:
             self._board.put_ladder(replace(ladder, hold=hold.reason))
@@ -195,4 +226,3 @@ class Holds:
             self._note(*key, found[0].id, remediation, hold)
         for incident in found:
             self._board.put_incident(self._said(incident, hold))
-        self.hand_over(key, hold.reason, hold.sentence)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
+from daemon.model.check import Check
 from daemon.model.incident import Hold, HoldReason
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
 from daemon.model.units import rough_duration
@@ -143,3 +144,10 @@ class Orders:
 def words(matchers: Sequence[Matcher]) -> str:
     """Matchers as people write them: `service=api severity!=P3`."""
     return " ".join("".join(matcher) for matcher in matchers)
+
+
+def scope_of(bindings: Bindings, rule: str, check: Check, subject: str, severity: str) -> Scope:
+    """What an incident is about; a check's own labels count before those of its service."""
+    service = bindings.setup.services.get(check.service or "")
+    labels = {**(service.labels if service else {}), **check.labels}
+    return Scope(rule=rule, check=check.name, service=check.service, subject=subject, severity=severity, labels=labels)

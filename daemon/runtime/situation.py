@@ -10,7 +10,6 @@ from daemon.engine.guards_of_state import clock_jumped, self_test, startup_grace
 from daemon.engine.proof import wall_of
 from daemon.engine.verification import Member
 from daemon.model.approval import Approval
-from daemon.model.check import Check
 from daemon.model.explanation import GuardAnswer
 from daemon.model.incident import Hold, Incident
 from daemon.model.order import Scope
@@ -21,7 +20,7 @@ from daemon.runtime.board import Board
 from daemon.runtime.circumstances import Circumstances
 from daemon.runtime.flaps import Flaps
 from daemon.runtime.health import Health
-from daemon.runtime.orders import Orders
+from daemon.runtime.orders import Orders, scope_of
 from daemon.runtime.storm import Storm
 
 
@@ -156,10 +155,3 @@ class Situation:
             if path.startswith("/") and Path(path).exists():
                 return f"{path} is there: what made it must not be disturbed"
         return None
-
-
-def scope_of(bindings: Bindings, rule: str, check: Check, subject: str, severity: str) -> Scope:
-    """What an incident is about; a check's own labels count before those of its service."""
-    service = bindings.setup.services.get(check.service or "")
-    labels = {**(service.labels if service else {}), **check.labels}
-    return Scope(rule=rule, check=check.name, service=check.service, subject=subject, severity=severity, labels=labels)

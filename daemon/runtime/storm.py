@@ -7,7 +7,7 @@ from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.health import Health
-from daemon.runtime.orders import Orders
+from daemon.runtime.orders import Orders, scope_of
 from daemon.runtime.said_once import SaidOnce
 
 LEAST_SICK = 5  # services (docs/judgement.md, guards)
@@ -21,7 +21,7 @@ class Storm:
         self._bindings = bindings
         sentence = "nothing is acted on until it is over, and then on one service at a time, the lowest first"
         self._said = SaidOnce(HoldReason.STORM, sentence, board=board, orders=orders, clock=clock)
-        self._health = health
+        self._health, self._orders = health, orders
         self._clock = clock
         self._looked = float("-inf")
         self._newest: float | None = None  # when it was last seen, steady seconds; None: none, and none to wait for
@@ -87,7 +87,10 @@ class Storm:
             self._close()
 
     def _count(self) -> tuple[set[str], int]:
-        """Services that are sick for themselves, and how many have no sick upstream at all."""
+        """Services that are sick for themselves, and how many have no sick upstream at all.
+
+        One that is sick while maintenance covers all its checks is meant to be: it neither counts nor is waited for.
+        """
         sick, counted = set(), 0
         for name in self._bindings.setup.services:
             if not self._bindings.checks_of[name]:
@@ -96,6 +99,9 @@ class Storm:
             if not is_sick:
                 self._excused.discard(name)
                 self._left.discard(name)
+            elif self._is_planned(name):
+                self._left.discard(name)
+                continue
             if self._health.sick_upstream(name) is not None:
                 if is_sick:
                     self._excused.add(name)
@@ -104,6 +110,10 @@ class Storm:
             if is_sick and name not in self._excused:
                 sick.add(name)
         return sick, counted
+
+    def _is_planned(self, service: str) -> bool:
+        checks = [self._bindings.setup.checks[name] for name in self._bindings.checks_of[service]]
+        return all(self._orders.maintenance(scope_of(self._bindings, "", it, "", "")) is not None for it in checks)
 
     def tick(self) -> None:
         """Look without a proposal: when nothing is proposed any more, who is well again and a storm's end are seen."""

@@ -130,6 +130,7 @@ async def test_a_source_that_fails_costs_one_scrape_and_tells_no_secret(
         Sources(
             readings=lambda: (),
             incidents=lambda: (),
+            handed_over=lambda: 0,
             rules=lambda: (),
             budgets=lambda: (),
             mode=lambda: Mode.ACT,

@@ -70,6 +70,7 @@ async def test_a_source_that_fails_in_the_middle_fails_the_whole_page() -> None:
         Sources(
             readings=tuple,
             incidents=tuple,
+            handed_over=lambda: 0,
             rules=tuple,
             budgets=tuple,
             mode=lambda: Mode.ACT,

@@ -108,6 +108,18 @@ def test_a_for_shorter_than_the_interval(tmp_path: Path) -> None:
     assert codes(tmp_path, HEAD + rules.replace(", for: 5s", "")) == []
 
 
+def test_a_timeout_longer_than_the_interval(tmp_path: Path) -> None:
+    rules = "rules: {r: {check: api, when: up == 0}}\n"
+    own = HEAD.replace("port: 1}", "port: 1}, timeout: 31s")
+    assert own != HEAD
+    assert one(tmp_path, own + rules).endswith(
+        ": checks.api.timeout: 31s is longer than every (30s) of api: while a run hangs the next are skipped, and "
+        "it is known to hang only then; write 30s or less [long-timeout]"
+    )
+    assert codes(tmp_path, own.replace("31s", "30s") + rules) == []
+    assert codes(tmp_path, HEAD + "defaults: {checks: {timeout: 1m}}\n" + rules) == ["long-timeout"]
+
+
 def test_a_for_on_top_of_count_of(tmp_path: Path) -> None:
     rules = "rules:\n  r: {check: api, when: 'count_of(up == 0, 3, 5)'}\n"
     assert one(tmp_path, HEAD + rules).startswith("5:25: rules.r.when: count_of counts runs already, and for (1m) asks")

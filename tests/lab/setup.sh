@@ -83,6 +83,7 @@ if ! usable; then
 fi
 say "bringing .venv to what requirements-dev.lock says"
 rm -f "$ready"
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements-dev.lock
+# Compiled here, as an installation is: where PYTHONDONTWRITEBYTECODE is set, every heald that a test starts would do so.
+"$uv" pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements-dev.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 wanted >"$ready"

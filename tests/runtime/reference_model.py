@@ -380,7 +380,7 @@ class Model:
                 return False
             track.muted = False
         if not self.left(rule, ladder):
-            self.exhaust(self.key(rule, check))
+            self.exhaust(self.key(rule, check), is_relapse=True)
             return False
         return True
 
@@ -637,7 +637,7 @@ class Model:
         if verification == "unverified" and attempt.joined:
             ladder.waits = self.now
         elif rule and verification != "effective" and ladder.closed is None and not self.left(rule, ladder):
-            self.exhaust(attempt.ladder)
+            self.exhaust(attempt.ladder, is_relapse=False)
 
     # ---- guards (5), counting (6) -------------------------------------------------------------------------------
 
@@ -694,19 +694,29 @@ class Model:
             waits = track.told or not (ladder.flapping or track is mine)
             if reason == "flapping" and waits and min(ladder.held, self.now - track.since) < patience:
                 continue
-            if not track.muted and (track.handed is None or reason == "exhausted"):
+            if not track.muted and track.handed is None:
                 track.handed = reason
             track.told = track.told or reason == track.handed == "flapping"
 
-    def exhaust(self, key):
-        self.ladders[key].exhausted = True
-        self.stop(key, "exhausted")
+    def exhaust(self, key, *, is_relapse):
+        """The end of a ladder is told once while it flaps: not of a relapse, unless that is open for long."""
+        ladder, patience = self.ladders[key], self.rule(key[0]).escalate_after
+        ladder.exhausted = True
+        self.hold_all(key, "exhausted")
+        for check, track in self.tracks_of(key).items():
+            is_again = is_relapse and track.told and track.handed is None and self.now - track.since < patience
+            if track.state == "firing" and not track.muted and not is_again:
+                track.handed = "exhausted"
+                track.told = track.told or ladder.flapping or (key[0], check) in self.flaps
 
     def stop(self, key, reason):
         """Nothing is done on a ladder any more, and people are told."""
+        self.hold_all(key, reason)
+        self.hand_over(key, reason)
+
+    def hold_all(self, key, reason):
         for track in self.firing(key):
             self.ladders[key].hold = track.hold = reason
-        self.hand_over(key, reason)
 
     def unhold(self, key):
         ladder = self.ladders.get(key, Ladder())

@@ -32,6 +32,14 @@ def test_an_hour_of_changes_is_told_at_once_and_exactly_once(tmp_path: Path) -> 
     assert at <= 100
 
 
+def test_what_was_told_of_counts_as_handed_over_until_it_is_calm(tmp_path: Path) -> None:
+    world = alternates(World(tmp_path, FLAPS), 0, HOUR)
+    counted = [world.run(seconds).simulation.assembly.holds.told() for seconds in range(100, HOUR, 10)]
+    assert set(counted) == {1}  # sick and well by turns
+    world.run(HOUR + 600)
+    assert world.simulation.assembly.holds.told() == 0
+
+
 def test_it_is_told_once_more_after_it_calmed_and_flaps_again(tmp_path: Path) -> None:
     world = alternates(alternates(World(tmp_path, FLAPS), 0, 600), 900, 1500).run(1500)
     first, second = told(world)
@@ -56,6 +64,26 @@ def test_what_calmed_before_its_silence_ends_is_not_told(tmp_path: Path) -> None
     world = alternates(World(tmp_path, FLAPS), 0, 600)
     world.simulation.assembly.orders.make(OrderKind.SILENCE, [("service", "=", "api")], who="a", why="x", lasts=900)
     assert told(world.run(1200)) == []
+
+
+def test_the_end_of_a_ladder_is_told_once_while_it_flaps(tmp_path: Path) -> None:
+    """Until it flaps, of each relapse; then of the one that it is told to flap with, and no more until it is calm."""
+    world = World(tmp_path, HEAD + RULE.replace("tries: 2", "tries: 1"))
+    alternates(alternates(world, 0, 600), 900, 1500).run(1500)
+    found = [it for it in world.stored_incidents() if it.handed_over is not None]
+    assert {it.handed_over for it in found} == {H.EXHAUSTED}
+    at = sorted(round(it.handed_over_at.wall - START.timestamp()) for it in found if it.handed_over_at is not None)
+    assert all(seconds < 100 or 900 < seconds < 1000 for seconds in at), at
+    assert at[0] < 100 < at[-1]
+
+
+def test_the_end_of_a_ladder_that_lasts_is_told_though_it_flapped(tmp_path: Path) -> None:
+    world = World(tmp_path, BRIEF.replace("tries: 50", "tries: 1").replace("relapse: 1s", "relapse: 1h"))
+    alternates(world, 0, 600).at(605, api=DOWN).run(700)
+    (last,) = [it for it in world.stored_incidents() if it.state.is_open]
+    assert last.handed_over is H.EXHAUSTED
+    assert last.handed_over_at is not None
+    assert 665 <= last.handed_over_at.wall - START.timestamp() <= 675
 
 
 @pytest.mark.parametrize("down", [1, 300])

@@ -322,6 +322,23 @@ def test_after_a_quiet_period_one_service_is_healed_at_a_time(tmp_path: Path) ->
     assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
 
 
+def test_what_maintenance_covers_makes_no_storm(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(12))
+    planned = [("service", "=", "s[0-5]")]
+    world.simulation.assembly.orders.make(OrderKind.MAINTENANCE, planned, who="ann", why="release", lasts=500.0)
+    world.at(15, **{f"s{n}": DOWN for n in range(7)}).run(60)
+    assert [touched for _, touched, _, _ in world.story()] == ["command:s6@node"]
+
+
+def test_after_a_storm_nothing_waits_for_what_maintenance_covers(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(10))
+    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(2, 6)}).run(60)
+    order = [("service", "=", "s0")]
+    world.simulation.assembly.orders.make(OrderKind.MAINTENANCE, order, who="ann", why="release", lasts=500.0)
+    world.run(300)
+    assert {touched for _, touched, _, _ in world.story()} == {"command:s1@node"}
+
+
 def test_a_storm_that_a_reload_switched_off_is_over(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(10))
     world.at(15, **{f"s{n}": DOWN for n in range(6)})

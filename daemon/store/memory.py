@@ -18,23 +18,27 @@ class Memory:
 
     def __init__(self) -> None:
         self._known = _spare.pop() if _spare else _Known()
+        self.connection = self._known.connection
+        self._is_closed = False
 
     def database(self) -> Database:
         """As it is for a daemon that begins: with nothing in mind but what the last one wrote."""
-        if self._known.connection.in_transaction:
-            self._known.connection.rollback()
+        if self.connection.in_transaction:
+            self.connection.rollback()
         self._known.database.forget()
         return self._known.database
 
     def close(self) -> None:
         """Forget all of it."""
-        known = self._known
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
-            known.clear()
+            self._known.clear()
         except sqlite3.Error:
-            known.connection.close()
+            self.connection.close()
         else:
-            _spare.append(known)
+            _spare.append(self._known)
 
 
 class _Known:

@@ -28,8 +28,6 @@ from daemon.runtime.orders import Orders
 from daemon.runtime.situation import NOTHING, Found, Situation
 from daemon.runtime.worse import Worse
 
-_NO_LOOK = (None, None, None)
-
 
 class Healing:
     """The ladders: what would be done now, what holds it, and the claim of an attempt."""
@@ -253,10 +251,10 @@ class Healing:
         """Ask the guards again with what the second look found; claim the attempt if none holds."""
         key = key_of(proposal)
         self._looking.discard(key)
-        place = (proposal.resource, proposal.would)
-        if self._reserved.get(place) == key:
+        if self._reserved.get(place := (proposal.resource, proposal.would)) == key:
             del self._reserved[place]
-        verdict, run, view = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), _NO_LOOK)
+        looked = (proposal.rule.name, proposal.check, proposal.subject)
+        verdict, run, view = self._looks.pop(looked, (None, None, None))
         if not self._looking:
             self._looks.clear()
         ladder = self._board.ladders.get(key)

@@ -69,7 +69,8 @@ class Situation:
 
     def facts(self, proposal: Proposal, *, reserved: dict[str, str], found: Found = NOTHING) -> Facts:
         """All of it, now. `reserved` are resources in somebody else's second look, by the rule that proposed."""
-        around, watches, scope = self._circumstances, self._board.watches.values(), proposal.scope
+        around, scope, resource = self._circumstances, proposal.scope, proposal.resource
+        watches = [watch for watch in self._board.watches.values() if watch.attempt.resource == resource]
         now = self._clock.stamp()  # the one that is claimed with: no jump comes between the guards and the claim
         around.watch_clock(now)
         sick = self._health.sick_upstream(proposal.service)

@@ -84,4 +84,5 @@ def _answer(outlook: Outlook, wall: float) -> str:
         then += " in its turn, the lowest service first and one at a time"
     if first.reason is HoldReason.APPROVAL and outlook.facts is not None and outlook.facts.approval is None:
         return f"people would be asked now to agree to {what}; once they do it would be {then}"
-    return f"{what} is held by {said(first, wall)}; after that it would be {then}"
+    after = "once they do" if first.reason is HoldReason.APPROVAL else "after that"  # at its end it is asked anew
+    return f"{what} is held by {said(first, wall)}; {after} it would be {then}"

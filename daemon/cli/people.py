@@ -175,11 +175,14 @@ def approvals_command(everything: bool, state_dir: Path | None) -> None:
     if not found:
         click.echo("nothing waits for approval")
         return
-    rows = [
-        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"]), it["who"] or "", it["why"])
-        for it in found
+    columns: tuple[str, ...] = ("approval", "state", "incident", "would", "left")
+    rows: list[tuple[str, ...]] = [
+        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"])) for it in found
     ]
-    show_table(("approval", "state", "incident", "would", "left", "who", "why"), rows)
+    if any(it["who"] for it in found):  # else nobody has decided yet, and the room is the plan's
+        columns += ("who", "why")
+        rows = [(*row, it["who"] or "", it["why"]) for row, it in zip(rows, found, strict=True)]
+    show_table(columns, rows)
 
 
 @click.command("approve")

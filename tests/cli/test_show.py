@@ -179,3 +179,16 @@ def test_moments_are_told_in_their_two_largest_units() -> None:
 def test_columns_of_a_piped_table_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(("check", "why"), [("a_long_name", ""), ("b", "because")])
     assert capsys.readouterr().out == "CHECK        WHY\na_long_name\nb            because\n"
+
+
+def test_an_id_is_in_one_piece_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    row = ("approval-40911b", "INC-20261126-013103-df9f", "restart service cache, which is stopped", "4h")
+    show_table(("approval", "incident", "would", "left"), [row])
+    said = capsys.readouterr().out
+    assert "approval-40911b" in said
+    assert "INC-20261126-013103-df9f" in said
+    assert "which is stopped" not in said  # a text is broken

@@ -219,6 +219,24 @@ def test_a_check_that_no_rule_uses(tmp_path: Path) -> None:
     assert codes(tmp_path, checks) == []  # heald then only measures
 
 
+@pytest.mark.parametrize(
+    ("settings", "services", "is_used"),
+    [
+        ("{}", "web: {}", False),
+        ("{storm: {share: 40%}}", "web: {}", True),  # counts it as sick
+        ("{}", f"web: {{run_by: {COMMAND}, min_healthy: 1}}", True),  # counts its members
+        ("{}", "web: {depends_on: [db]}, db: {}", True),  # whether an attempt on db harmed it
+    ],
+)
+def test_a_check_that_a_guard_asks_is_used(tmp_path: Path, settings: str, services: str, is_used: bool) -> None:
+    text = (
+        f"version: 1\nsettings: {settings}\nservices: {{{services}}}\n"
+        "checks: {web: {service: web, tcp: {host: h, port: 1}}, other: {tcp: {host: h, port: 2}}}\n"
+        "rules: {r: {check: other, when: up == 0}}\n"
+    )
+    assert ("unused-check" in codes(tmp_path, text)) is not is_used
+
+
 def test_a_connection_that_nobody_names(tmp_path: Path) -> None:
     text = (
         "version: 1\nconnections:\n  used: {redis: {host: h}}\n  idle: {redis: {host: h}}\n"

@@ -21,10 +21,15 @@ _SHARES = ("used_percent", "available_percent", "free_percent")
 _INTERRUPTS = ("restart", "stop")
 """Remediations that end what runs."""
 _KEEPERS = """
-postgres postgresql mysql mariadb mongo mongodb redis valkey kafka zookeeper minio ceph etcd consul rabbitmq nats
-elasticsearch opensearch cassandra clickhouse influxdb couchdb neo4j vault
+db database postgres postgresql timescaledb mysql mariadb mssql mongo mongodb redis valkey kafka zookeeper minio ceph
+etcd consul rabbitmq nats elasticsearch opensearch solr cassandra scylladb cockroachdb clickhouse influxdb couchdb
+neo4j vault
 """
-_BESIDE = frozenset({"exporter", "proxy", "ui", "dashboard", "bouncer", "console", "admin", "client", "connect"})
+_SATELLITES = """
+admin agent bouncer client commander connect console consumer curator dashboard exporter express gateway manager metrics
+migrate migration migrations migrator operator producer proxy rest sentinel sidecar ui worker
+"""
+_BESIDE = frozenset(_SATELLITES.split())
 """Words that make it something beside such a program."""
 STATEFUL_WORDS = frozenset(_KEEPERS.split())
 """Names of programs that keep data, as a word of a service's name or of what its manager calls it."""
@@ -197,7 +202,13 @@ def why_stateful(service: Service) -> str | None:
         texts += [value for name in _CALLED if isinstance(value := getattr(options, name, None), str)]
     for text in texts:
         words = re.findall(r"[a-z0-9]+", text.lower())
-        found = [word for word in words if word in STATEFUL_WORDS]
+        found = [known for word in words if (known := _keeper(word)) is not None]
         if found and not _BESIDE & set(words):
             return f"{text} is a name of {found[0]}"
     return None
+
+
+def _keeper(word: str) -> str | None:
+    """The program that keeps data that a word names, its number and the `d` of a daemon left out: redis01, mysqld."""
+    bare = word.rstrip("0123456789")
+    return next((name for name in (word, bare, bare.removesuffix("d")) if name in STATEFUL_WORDS), None)

@@ -1,16 +1,19 @@
 """Advice on one rule: its condition, its times, and what it would do to a stateful service."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from pydantic import BaseModel
 
 from daemon.config.advice import Notes
 from daemon.config.document import Node, Place, join
+from daemon.engine import expression
 from daemon.engine.condition import Condition
 from daemon.engine.ranges import Allowed, Span, never, points
 from daemon.engine.references import Reference
 from daemon.engine.values import is_number
+from daemon.engine.windows import Window
 from daemon.model.check import Check, Dimension
 from daemon.model.rule import Rule, Step
 from daemon.model.service import Service
@@ -60,6 +63,13 @@ def _conditions(notes: Notes, rule: Rule, node: Node, path: str) -> None:
     at, key = node.entries.get("clear_when", when), "clear_when" if "clear_when" in node.entries else "when"
     _first(notes, rule, "never-clears", at.place, f"{path}.{key}", lambda check: _never_clears(notes, rule, check))
 
+    for written in ("when", "clear_when"):
+        if (said := node.entries.get(written)) is not None:
+            conditions = (rule.when if written == "when" else rule.clear_when) or {}
+            _first(
+                notes, rule, "short-window", said.place, f"{path}.{written}", partial(_short_window, notes, conditions)
+            )
+
 
 def _first(notes: Notes, rule: Rule, code: str, place: Place, path: str, said_of: Callable[[str], str | None]) -> None:
     """Say it once, and of which checks if not of all."""
@@ -87,6 +97,27 @@ def _never_clears(notes: Notes, rule: Rule, check: str) -> str | None:
     if blame is None:
         return None
     return f"it is never true where `when` is false, so an incident never closesCHECKS: {_why(blame)}"
+
+
+def _short_window(notes: Notes, conditions: Mapping[str, object], check: str) -> str | None:
+    """The first window that is too short for its function at any time that runs come regularly."""
+    condition = _compiled(conditions, check)
+    for window in _windows_of(condition.node) if condition is not None else ():
+        looked_at = notes.setup.checks.get(window.reference.check)
+        if looked_at is not None and window.length <= (least := (window.fewest - 1) * looked_at.every):
+            return (
+                f"{window.text} needs {window.fewest} runs, and {looked_at.name} runs every"
+                f" {format_duration(looked_at.every)}, so it is missingCHECKS; write more than {format_duration(least)}"
+            )
+    return None
+
+
+def _windows_of(node: expression.Node) -> Iterator[Window]:
+    """Every window in a condition."""
+    if isinstance(node, Window):
+        yield node
+    for child in node.children:
+        yield from _windows_of(child)
 
 
 def _why(blame: Sequence[str]) -> str:

@@ -97,6 +97,33 @@ def test_a_share_of_a_disk_is_never_more_than_the_whole(tmp_path: Path) -> None:
 # ---- times ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_short"),
+    [
+        ("delta(latency_seconds, 30s) > 1s", True),
+        ("delta(latency_seconds, 31s) > 1s", False),
+        ("up == 0 or not rate(latency_seconds, 10s) < 1s/s", True),
+        ("trend(latency_seconds, 1m) > 1s/m", True),
+        ("trend(latency_seconds, 61s) > 1s/m", False),
+        ("time_until(latency_seconds, 5s, 1m) < 1h", True),
+        ("avg(latency_seconds, 10s) > 1s", False),  # of one run, but known
+        ("delta(slow.latency_seconds, 1m) > 1s", True),
+        ("delta(slow.latency_seconds, 6m) > 1s", False),
+    ],
+)
+def test_a_window_that_never_holds_enough_runs(tmp_path: Path, condition: str, is_short: bool) -> None:
+    head = HEAD.replace("port: 1}}", "port: 1}}, slow: {tcp: {host: h, port: 2}, every: 5m}")
+    rule = f"rules: {{r: {{check: api, when: '{condition}'}}, s: {{check: slow, when: up == 0}}}}\n"
+    assert codes(tmp_path, head + rule) == (["short-window"] if is_short else [])
+
+
+def test_what_is_wrong_with_a_window_is_said(tmp_path: Path) -> None:
+    assert one(tmp_path, HEAD + "rules:\n  r: {check: api, when: 'trend(latency_seconds, 40s) > 1s/m'}\n") == (
+        "5:25: rules.r.when: trend(latency_seconds, 40s) needs 3 runs, and api runs every 30s, so it is missing; "
+        "write more than 1m [short-window]"
+    )
+
+
 def test_a_for_shorter_than_the_interval(tmp_path: Path) -> None:
     rules = "rules:\n  r: {check: api, when: up == 0, for: 5s}\n"
     assert one(tmp_path, HEAD + rules) == (

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from daemon.model.explanation import PlanEntry
+from daemon.model.explanation import PLANNED_AT_MOST, PlanEntry
 from daemon.model.incident import HoldReason, IncidentState
 from daemon.model.rule import Verdict
 from daemon.protocols import Clock
@@ -12,7 +12,6 @@ from daemon.runtime.bindings import Bindings
 from daemon.runtime.outlooks import Draft, Outlooks
 from daemon.runtime.standing import Outlook, Place, Standings
 
-PLANNED_AT_MOST = 50  # entries: each is asked for its plan, for ten seconds at most
 Pair = tuple[Place, Outlook]
 
 

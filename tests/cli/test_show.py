@@ -119,6 +119,11 @@ async def test_incidents_for_programs_are_a_list(heald: Heald, control: FakeCont
     assert control.calls == [("incidents", "3", "True")]
 
 
+async def test_that_there_may_be_more_incidents_than_are_shown_is_said(heald: Heald, control: FakeControl) -> None:
+    assert "… and those before these 1, if there are more: --limit" in (await heald("incidents", "--limit", "1")).output
+    assert "…" not in (await heald("incidents", "--limit", "2")).output
+
+
 @pytest.mark.parametrize("limit", ["0", "1001", "x"])
 async def test_a_limit_that_means_nothing_is_a_wrong_usage(heald: Heald, control: FakeControl, limit: str) -> None:
     assert (await heald("incidents", "--limit", limit)).exit_code == 2

@@ -44,6 +44,7 @@ class People:
     ) -> Mapping[str, object]:
         """Add a standing order. Raises HealdError."""
         try:
+            self._assembly().orders.must_exist(matchers)
             order = self._assembly().orders.make(kind, matchers, who=who, why=why, lasts=lasts, holds=holds)
         except ValueError as error:
             raise HealdError(str(error)) from error

@@ -1,9 +1,11 @@
 """What people want left alone, what they are asked, and what heald leaves alone by itself: each guard in a world."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from daemon.cli.people import parse_matcher
 from daemon.engine.guards import Proposal
 from daemon.model.approval import ApprovalState
 from daemon.model.check import Reading
@@ -28,6 +30,27 @@ def order(world: World, kind: OrderKind, matchers: str, *, lasts: float | None =
 def test_an_order_about_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing is named"):
         World(tmp_path).simulation.assembly.orders.make(OrderKind.PAUSE, [], who="ann", why="x", lasts=None)
+
+
+@pytest.mark.parametrize(
+    ("matchers", "said"),
+    [
+        ("service=ap", "there is no service ap; did you mean api?"),
+        ("rule=api-down service=nothing*", "there is no service nothing*"),
+        ("check=nothing", "there is no check nothing"),
+        ("severity=p1", "there is no severity p1; did you mean P1?"),
+    ],
+)
+def test_a_name_that_is_not_there_is_a_mistake(tmp_path: Path, matchers: str, said: str) -> None:
+    parsed = [tuple(part.partition("=")) for part in matchers.split()]
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        World(tmp_path).simulation.assembly.orders.must_exist(parsed)
+
+
+@pytest.mark.parametrize("matcher", ["rule=api-*", "rule=heald:blind", "service!=x", "subject=nobody", "label:a=b"])
+def test_a_name_that_is_or_may_be_there_is_none(tmp_path: Path, matcher: str) -> None:
+    parsed = parse_matcher(matcher)
+    World(tmp_path).simulation.assembly.orders.must_exist([tuple(parsed)])
 
 
 def test_a_window_of_the_file_opens_by_its_schedule_and_zone(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import ip_address
 
 from yarl import URL
 
@@ -11,6 +12,7 @@ from daemon.plugin import SickError
 
 MOST_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_EVERYBODY = ip_address("255.255.255.255")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,16 @@ class Answer:
     charset: str | None
 
 
+def _is_nobodys(host: str) -> bool:
+    """Whether it is an address that no server answers at, or none without the name of an interface of ours."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    is_of_a_link = address.version == 6 and address.is_link_local and "%" not in host
+    return address.is_multicast or is_of_a_link or address == _EVERYBODY
+
+
 def redirected(request: Request, status: int, location: str) -> Request:
     """The next request. To another origin go no headers, credentials, body or host name of the operator's."""
     try:
@@ -86,6 +98,8 @@ def redirected(request: Request, status: int, location: str) -> Request:
         url = url.with_user(None)
     except ValueError as error:
         raise SickError("redirects", "a redirect leads to what is no http or https URL") from error
+    if _is_nobodys(url.raw_host or ""):  # to try it would say "no route from here", as if we could not look
+        raise SickError("redirects", "a redirect leads to an address that is no server's")
     method, body = request.method, request.body
     # RFC 9110 section 15.4: 303 turns into GET; 301 and 302 turn POST into GET, as every client does.
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):

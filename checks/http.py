@@ -167,6 +167,8 @@ class Options(OptionsModel):
             raise ValueError("connection has no effect without keep_alive: true; leave it out")
         if self.keep_alive and self.method not in OWN:
             raise ValueError(f"keep_alive is for {', '.join(sorted(OWN))}; leave it out")
+        if self.method not in OWN:  # imported with the file: the first run would stall the loop, and its own time-out
+            import checks._http_aiohttp  # noqa: F401  # as heavy as all the rest, and hardly ever needed
         wants_body = self.expect_body or self.expect_regex or self.expect_json or self.json_samples
         if wants_body and (self.method == "HEAD" or self.body_limit == 0):
             raise ValueError("nothing can be expected of a body that is not read; use GET and a body_limit above 0B")

@@ -55,3 +55,12 @@ def test_what_is_no_url_of_http_is_a_fault_of_the_target(location: str) -> None:
     with pytest.raises(SickError, match="no http or https URL") as raised:
         redirected(asked(), 302, location)
     assert raised.value.word == "redirects"
+
+
+@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "[fe80::1]", "[ff02::1]"])
+def test_an_address_that_no_server_has_is_a_fault_of_the_target(host: str) -> None:
+    """There is no route to it from here, which would be UNKNOWN."""
+    with pytest.raises(SickError, match="no server's") as raised:
+        redirected(asked(), 302, f"http://{host}/")
+    assert raised.value.word == "redirects"
+    assert redirected(asked(), 302, "http://[2001:db8::1]/").place == "2001:db8::1 port 80"

@@ -37,6 +37,7 @@ class Reading:
         self._look = look
         self._is_first = is_first
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # RFC 9112 section 2.2 allows it
         self._began = look.context.clock.steady()
         self._status = 0  # 0: no head came yet
         self._headers: dict[bytes, bytes] = {}

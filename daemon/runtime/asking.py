@@ -35,7 +35,8 @@ class Asking:
     async def ask(self, proposal: Proposal, bindings: Bindings) -> Found:
         """What is going on around the resource."""
         setup = bindings.setup
-        for unit in (name for name in bindings.conflicts(proposal.service) if not name.startswith("/")):
+        services = {proposal.service, *bindings.acted_on(proposal.resource, proposal.service)}
+        for unit in (name for name in bindings.conflicts(services) if not name.startswith("/")):
             conflict = await self._conflict(unit, setup)
             if conflict is not None:
                 return Found(conflict=conflict)

@@ -58,7 +58,7 @@ class Scene:
     async def is_left_alone(self, stopped_for: float | None) -> bool:
         manager = Manager(stopped_for=stopped_for)
         setup = SimpleNamespace(managers={"api": manager}, secret_variables=frozenset())
-        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda service: ()))
+        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda _: (), acted_on=lambda *_: ()))
         proposal = cast(Proposal, SimpleNamespace(resource=API, service="api"))
         connections: Any = Connections(types={}, configured={})
         found = await Asking(board=self.board, connections=connections, clock=self.clock, node="node").ask(

@@ -79,8 +79,9 @@ class Health:
         nobody knows what will become of `others`, which are acted on at the same time. Who acts for no member that is
         known, as a check without subjects has it done, takes one of the healthy down.
         """
+        checks = self._bindings.checks_of.get(service.name, ())
         healthy: dict[str, bool] = {}
-        for check in self._bindings.checks_of.get(service.name, ()):
+        for check in checks:
             for subject, is_up in self._members.get(check, {}).items():
                 healthy[subject] = is_up and healthy.get(subject, True)
         wanted = service.min_healthy or 0.0
@@ -88,6 +89,9 @@ class Health:
             wanted = math.ceil(wanted * len(healthy) / 100)
         if not healthy:
             return f"no check has found the members of {service.name} yet, so how many would stay healthy is not known"
+        if blind := next((check for check in checks if check in self._counted and check in self._blind), None):
+            why = f"{blind} could not look: {self._blind[blind]}"
+            return f"how many members of {service.name} are healthy is not known: {why}"
         touched = {acted_on, *others}
         staying = sum(is_up for subject, is_up in healthy.items() if subject not in touched)
         staying = max(0, staying - len(touched - healthy.keys()))

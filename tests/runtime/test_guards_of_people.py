@@ -268,6 +268,19 @@ def test_what_is_done_for_no_member_in_particular_takes_one_of_them_down(
         assert world.incident("web-down").hold_sentence.startswith("2 of 3 members of web would stay healthy")
 
 
+def test_members_that_nobody_can_see_now_are_not_counted_as_they_were(tmp_path: Path) -> None:
+    rules = MEMBERS.replace("LEAST", "2").replace(
+        "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}, every: 10s}\n"
+    )
+    rules = rules.replace("check: units", "check: port")
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1)}).at(25, units="no bus").at(95, port=DOWN)
+    world.run(115)
+    assert world.story() == []
+    assert world.holds("web-down") == [H.MIN_HEALTHY]
+    assert world.incident("web-down").hold_sentence.endswith("is not known: units could not look: no bus")
+    assert world.at(125, units=members(1, 1, 1)).run(135).claims("command:web@node") == [130]
+
+
 def test_while_something_is_done_for_no_member_in_particular_the_next_waits(tmp_path: Path) -> None:
     rules = MEMBERS.replace("LEAST", "2").replace(
         "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}}\n"

@@ -63,6 +63,10 @@ class Health:
         """Whether a check's newest known run had `up` 0."""
         return self._down.get(check, False)
 
+    def has_seen(self, check: str) -> bool:
+        """Whether a check could look at all since heald began."""
+        return check in self._down
+
     def sees(self, check: str) -> bool:
         """Whether anything is known by a check: it has run since heald began, and its newest run could look."""
         return check in self._down and check not in self._blind

@@ -1,5 +1,6 @@
 """What people want left alone, what they are asked, and what heald leaves alone by itself: each guard in a world."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -374,6 +375,18 @@ def test_a_storm_outlives_a_crash(tmp_path: Path) -> None:
     world.at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)
     world.simulation.crash()
     assert world.run(60).story() == []
+
+
+@pytest.mark.parametrize("at", [60, 112], ids=["while it waits for quiet", "while the first is verified"])
+def test_after_a_storm_and_a_crash_one_service_is_healed_at_a_time(tmp_path: Path, at: float) -> None:
+    world = World(tmp_path, stormy(10))
+    healed = ["s0", "s1", "s2"]
+    world.effects = [Effect(then=lambda name=name: world.reality.update({name: up()})) for name in healed]
+    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(3, 6)}).run(at)
+    world.simulation.crash()
+    claims = world.run(400).story()
+    assert [touched for _, touched, _, _ in claims] == [f"command:{name}@node" for name in healed]
+    assert all(later[0] - earlier[0] > 10 for earlier, later in itertools.pairwise(claims))  # it settled, and was well
 
 
 def test_whoever_ends_what_is_not_there_hears_so(tmp_path: Path) -> None:

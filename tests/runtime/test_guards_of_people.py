@@ -389,6 +389,15 @@ def test_after_a_storm_and_a_crash_one_service_is_healed_at_a_time(tmp_path: Pat
     assert all(later[0] - earlier[0] > 10 for earlier, later in itertools.pairwise(claims))  # it settled, and was well
 
 
+def test_who_waits_after_a_storm_for_one_that_does_not_become_well_is_handed_over(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(10).replace("checks: [s0, ", "checks: ["))  # nothing is done about s0
+    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(2, 6)})
+    over = 100  # it was last seen at 40, and is quiet for 1m
+    assert world.run(over + 590).incident("down").handed_over is None
+    assert world.run(over + 620).incident("down").handed_over is H.STORM
+    assert world.story() == []
+
+
 def test_whoever_ends_what_is_not_there_hears_so(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="no order silence-none is in force"):
         World(tmp_path).simulation.assembly.orders.end("silence-none", who="ann")

@@ -338,8 +338,8 @@ def test_after_a_quiet_period_one_service_is_healed_at_a_time(tmp_path: Path) ->
 
 def test_what_maintenance_covers_makes_no_storm(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(12))
-    planned = [("service", "=", "s[0-5]")]
-    world.simulation.assembly.orders.make(OrderKind.MAINTENANCE, planned, who="ann", why="release", lasts=500.0)
+    for n in range(6):
+        order(world, OrderKind.MAINTENANCE, f"service=s{n}", lasts=500.0)
     world.at(15, **{f"s{n}": DOWN for n in range(7)}).run(60)
     assert [touched for _, touched, _, _ in world.story()] == ["command:s6@node"]
 

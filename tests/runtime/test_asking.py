@@ -90,6 +90,23 @@ async def test_heald_s_own_stops_are_told_by_when_they_were(
     assert await scene.is_left_alone(stopped_for) is is_left_alone
 
 
+@pytest.mark.parametrize(("stopped_for", "is_left_alone"), [(601.0, False), (30.0, True), (None, True)])
+async def test_what_heald_did_to_it_since_its_own_stop_makes_that_nobody_elses(
+    stopped_for: float | None, is_left_alone: bool
+) -> None:
+    scene = Scene()
+    scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=1)
+    scene.attempt("run", AttemptState.SUCCEEDED, ended=300.0, nth=2)  # before `start`, the last step of that ladder
+    assert await scene.is_left_alone(stopped_for) is is_left_alone
+
+
+async def test_what_was_started_since_a_failed_attempt_was_stopped_by_a_person() -> None:
+    scene = Scene()
+    scene.attempt("restart", AttemptState.FAILED, ended=120.0, nth=1)
+    scene.attempt("restart", AttemptState.SUCCEEDED, ended=90.0, nth=2)
+    assert await scene.is_left_alone(60.0)
+
+
 @pytest.mark.parametrize(("is_open", "is_left_alone"), [(True, False), (False, True)])
 async def test_where_nobody_knows_when_a_failed_attempt_counts_while_its_incident_is_open(
     is_open: bool, is_left_alone: bool

@@ -42,7 +42,12 @@ class Asking:
             if conflict is not None:
                 return Found(conflict=conflict)
         manager = next((it for it in setup.managers.values() if it.resource == proposal.resource), None)
-        return NOTHING if manager is None else await self._manager(proposal, manager, setup)
+        found = NOTHING if manager is None else await self._manager(manager, setup)
+        own = setup.managers.get(proposal.service or "")
+        if found is not NOTHING or own is None or own.resource == proposal.resource:
+            return found
+        stopped = (await self._manager(own, setup)).stopped  # that is no reason to act on something else either
+        return NOTHING if stopped is None else Found(stopped=f"{stopped} of {own.resource}")
 
     async def _conflict(self, unit: str, setup: Setup) -> str | None:
         kind = setup.types.managers.get("systemd")
@@ -54,13 +59,13 @@ class Asking:
             return f"it is not known whether {unit} is at work: {status.sentence}"
         return f"{unit} is {status.detail}, and must not be disturbed" if status.state in _AT_WORK else None
 
-    async def _manager(self, proposal: Proposal, manager: ServiceManager, setup: Setup) -> Found:
-        status = await self._status(manager, proposal.resource, setup)
+    async def _manager(self, manager: ServiceManager, setup: Setup) -> Found:
+        status = await self._status(manager, manager.resource, setup)
         if isinstance(status, Hold):
             return Found(hold=status)
         if status.state is ServiceState.BUSY:
             return Found(busy=f"{manager.kind} says {status.detail}")
-        if status.by_operator and not self._is_own_stop(proposal.resource, status):
+        if status.by_operator and not self._is_own_stop(manager.resource, status):
             return Found(stopped=f"{manager.kind} says {status.detail}")
         return NOTHING
 

@@ -163,8 +163,13 @@ class Situation:
 
     def _conflict(self, services: Iterable[str | None]) -> str | None:
         for path in self._bindings.conflicts(services):
-            if path.startswith("/") and Path(path).exists():
-                return f"{path} is there: what made it must not be disturbed"
+            if not path.startswith("/"):
+                continue
+            try:
+                if Path(path).exists():
+                    return f"{path} is there: what made it must not be disturbed"
+            except OSError as error:  # a folder that heald may not enter
+                return f"it is not known whether {path} is there: {error.strerror}"
         return None
 
 

@@ -206,6 +206,14 @@ def test_a_file_named_in_conflicts_holds_while_it_is_there(tmp_path: Path) -> No
     assert world.run(25).claims() == [20]
 
 
+def test_a_file_of_which_nobody_can_say_whether_it_is_there_holds(tmp_path: Path) -> None:
+    lock = tmp_path / ("x" * 300)  # no file can have such a name: as one in a folder that heald may not enter
+    rules = HEAD.replace("settings: {", f"settings: {{conflicts: [{lock}], ") + RULE
+    world = World(tmp_path, rules, reality={"api": DOWN}).run(15)
+    assert world.holds() == [H.CONFLICT]
+    assert world.incident().hold_sentence == f"it is not known whether {lock} is there: File name too long"
+
+
 def test_a_unit_named_in_conflicts_holds_while_it_is_at_work(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     world.simulation.found = lambda _: Found(conflict="backup.service is active (running), and must not be disturbed")

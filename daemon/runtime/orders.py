@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from daemon.engine.condition_error import did_you_mean
 from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
 from daemon.model.check import Check
-from daemon.model.incident import Hold, HoldReason
+from daemon.model.incident import OWN, Hold, HoldReason
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
 from daemon.model.units import rough_duration
 from daemon.protocols import Clock
@@ -105,6 +106,18 @@ class Orders:
         )
         self._board.put_order(order)
         return order
+
+    def unknown(self, matchers: Sequence[Matcher]) -> str | None:
+        """The first name, not a pattern, of a service, rule or check that there is none of; in a sentence."""
+        setup = self._bindings.setup
+        known = {"service": setup.services.keys(), "rule": self._bindings.rules.keys(), "check": setup.checks.keys()}
+        for field, operator, name in matchers:
+            is_of_heald = field == "rule" and name.startswith(OWN)
+            is_name = bool(name) and "*" not in name and "?" not in name and not is_of_heald
+            if operator == "=" and field in known and is_name and name not in known[field]:
+                near = did_you_mean(name, known[field])
+                return f"there is no {field} {name}" + (f" ({near})" if near else "")
+        return None
 
     def end(self, order_id: str, *, who: str) -> Order:
         """End an order. Raises LookupError if there is none in force of that id."""

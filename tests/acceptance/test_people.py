@@ -39,6 +39,9 @@ def test_maintenance_is_begun_listed_and_ended(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
         wait_until(lambda: is_up(daemon))
         assert daemon.ask("maintenance", "start", "30m", "--why", "x").returncode == 2  # of what?
+        wrong = daemon.ask("maintenance", "start", "30m", "--service", "wep", "--why", "x")
+        assert wrong.returncode == 1
+        assert "there is no service wep (did you mean web?); nothing is ordered" in wrong.stderr
         said = daemon.ask("maintenance", "start", "30m", "--service", "web", "--why", "new disk").stdout
         assert "maintenance of service=web for 30m" in said
         (tmp_path / "well").unlink()

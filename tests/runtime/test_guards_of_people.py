@@ -51,6 +51,21 @@ def test_an_order_about_nothing_is_refused(tmp_path: Path) -> None:
         World(tmp_path).simulation.assembly.orders.make(OrderKind.PAUSE, [], who="ann", why="x", lasts=None)
 
 
+@pytest.mark.parametrize(
+    ("matchers", "wrong"),
+    [
+        ("service=apj", "there is no service apj (did you mean api?)"),
+        ("rule=api-down check=nothing-of-it", "there is no check nothing-of-it"),
+        ("service=api rule=api-down check=db", None),
+        ("service=ap? rule=of-next-week-*", None),
+        ("rule=heald:blind subject=/var", None),
+    ],
+)
+def test_a_name_in_an_order_that_stands_for_nothing_is_told(tmp_path: Path, matchers: str, wrong: str | None) -> None:
+    parsed = [tuple(part.partition("=")) for part in matchers.split()]
+    assert World(tmp_path).simulation.assembly.orders.unknown(parsed) == wrong
+
+
 def test_under_maintenance_it_is_recorded_and_neither_done_nor_told_and_counted_anew_after(tmp_path: Path) -> None:
     rules = HEAD + RULE.replace("for: 0s", "for: 20s\n    escalate_after: 1m")
     world = World(tmp_path, rules, reality={"api": DOWN})

@@ -132,7 +132,8 @@ HOLDS: Mapping[HoldReason, HoldText] = {
         "The check can look again.",
     ),
     HoldReason.EXHAUSTED: HoldText(
-        "Every step was tried as often as it may be; people were told.",
+        "Every step was tried as often as it may be, or was ruled out: a person rejected it, it failed for good, or it "
+        "cannot be done. People were told.",
         "The incident resolves, or `heald retry INCIDENT`.",
     ),
 }

@@ -201,7 +201,7 @@ class Holds:
         open for `escalate_after`.
         """
         ladder = self._board.ladders[key]
-        made = "would have been made, on paper," if ladder.would else "was made"
+        made = "would have been made, on paper," if ladder.would else "was made or ruled out"
         sentence = f"every try of every step {made} and it is not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True))

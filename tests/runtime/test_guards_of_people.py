@@ -147,6 +147,7 @@ def test_a_rejection_ends_the_step(tmp_path: Path) -> None:
     world.run(15)
     assert world.claims() == []
     assert world.incident().handed_over is H.EXHAUSTED
+    assert "was made or ruled out and it is not well" in world.incident().hold_sentence  # nothing was done
     assert states(world) == [ApprovalState.REJECTED]
 
 

@@ -21,6 +21,7 @@ class Health:
         self._board = board
         self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
         self._members: dict[str, dict[str, bool]] = {}  # by check of a service with members: who is healthy
+        self._missing: dict[str, dict[str, float]] = {}  # likewise: who was there, and since when it is not
         self._blind: dict[str, str] = {}  # by check: why its newest run could not look
         self._counted = self._find_counted()  # checks whose subjects are members of a service with min_healthy
         self._was_sick: dict[str, bool] = {}
@@ -42,12 +43,21 @@ class Health:
         if self._blind:
             self._blind.pop(run.check, None)
         if run.check in self._counted:
-            self._members[run.check] = {it.subject: it.samples.get("up") == 1 for it in run.readings}
+            self._members[run.check] = self._found(run)
         is_down = False
         for reading in run.readings:
             if reading.samples.get("up") == 0:
                 is_down = True
         self._down[run.check] = is_down
+
+    def _found(self, run: Run) -> dict[str, bool]:
+        """The members by a run: who was there and is found no more is one, and not healthy, until it has vanished."""
+        found = {it.subject: it.samples.get("up") == 1 for it in run.readings}
+        missing, lasts = self._missing.get(run.check, {}), self._bindings.setup.checks[run.check].vanish_after
+        gone = self._members.get(run.check, {}).keys() - found.keys()
+        since = {name: at for name in gone if run.ended - (at := missing.get(name, run.ended)) < lasts}
+        self._missing[run.check] = since
+        return {**found, **dict.fromkeys(sorted(since), False)}
 
     def judged(self, check: Check, at: float) -> None:
         """Note, after a run was judged, whether its service became well."""

@@ -293,6 +293,16 @@ def test_what_is_done_for_no_member_in_particular_takes_one_of_them_down(
         assert world.incident("web-down").hold_sentence.startswith("2 of 3 members of web would stay healthy")
 
 
+def test_a_member_that_is_found_no_more_is_not_healthy_until_it_has_vanished(tmp_path: Path) -> None:
+    rules = MEMBERS.replace("LEAST", "50%")
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1, 1)}).at(15, units=members(1, 1))
+    world.at(25, units=members(0, 1)).run(315)
+    assert world.story() == []
+    assert world.holds("web-down") == [H.MIN_HEALTHY]
+    assert world.incident("web-down").hold_sentence.startswith("1 of 4 members of web would stay healthy")
+    assert world.run(340).claims("command:web@node")[0] == 320  # they were found last at 10, and missed at 20
+
+
 def test_members_that_nobody_can_see_now_are_not_counted_as_they_were(tmp_path: Path) -> None:
     rules = MEMBERS.replace("LEAST", "2").replace(
         "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}, every: 10s}\n"

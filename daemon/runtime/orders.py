@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from daemon.engine.condition_error import did_you_mean
 from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
+from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import OWN, Hold, HoldReason
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
@@ -27,9 +28,14 @@ class Orders:
         self._open: tuple[float, list[tuple[Window, float]]] = (float("-inf"), [])
 
     def replace(self, bindings: Bindings) -> None:
-        """Go on with another configuration; orders of people stay."""
+        """Go on with another configuration; orders of people stay, and one that covers nothing by now is said."""
+        before = {order.id for order in self.in_force() if self.unknown(order.matchers)}
         self._bindings = bindings
         self._open = (float("-inf"), [])
+        for order in self.in_force():
+            if order.id not in before and (wrong := self.unknown(order.matchers)) is not None:
+                said = f"{order.id} of {order.who} ({words(order.matchers)}) covers nothing any more: {wrong}."
+                log.warning("order_idle", said, order=order.id, who=order.who)
 
     # ---- what covers it -----------------------------------------------------------------------------------------
 

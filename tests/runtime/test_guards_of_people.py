@@ -66,6 +66,18 @@ def test_a_name_in_an_order_that_stands_for_nothing_is_told(tmp_path: Path, matc
     assert World(tmp_path).simulation.assembly.orders.unknown(parsed) == wrong
 
 
+def test_a_reload_after_which_an_order_covers_nothing_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path)
+    made = order(world, OrderKind.PAUSE, "service=api")
+    renamed = (HEAD + RULE).replace("  api: {depends", "  app: {depends").replace("service: api", "service: app")
+    world.edit(5, renamed).edit(15, renamed.replace("every: 10s", "every: 20s")).run(30)
+    said = [it.getMessage() for it in caplog.records if "covers nothing any more" in it.getMessage()]
+    why = "there is no service api (did you mean app?)"
+    assert said == [f"{made} of ann (service=api) covers nothing any more: {why}."]
+
+
 def test_under_maintenance_it_is_recorded_and_neither_done_nor_told_and_counted_anew_after(tmp_path: Path) -> None:
     rules = HEAD + RULE.replace("for: 0s", "for: 20s\n    escalate_after: 1m")
     world = World(tmp_path, rules, reality={"api": DOWN})

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from daemon.engine import ladder as ladders
+from daemon.engine.facts import FITS, Fit
 from daemon.model.incident import HoldReason
 from daemon.model.moment import Stamp
-from daemon.model.rule import Rule, Step
+from daemon.model.rule import Rule, Step, Verdict
 from daemon.model.track import Ladder
 
 NOW = Stamp(wall=1e6, boot="b", boottime=1000.0, host="n", synchronised=True)
@@ -120,6 +121,53 @@ def test_three_clear_looks_in_a_row_are_flapping_and_a_claim_resets_the_row() ->
     assert not twice.flapping
     assert ladders.found_clear(twice).flapping
     assert not ladders.found_clear(tried(twice, one)).flapping
+
+
+def test_clear_looks_hold_an_open_ladder_and_a_closed_one_until_relapse_is_over() -> None:
+    flaps, one = replace(FRESH, flapping=True), rule(step("a"))
+    assert ladders.is_flapping(flaps, one, NOW)
+    assert not ladders.is_flapping(FRESH, one, NOW)
+    closed = replace(flaps, closed=NOW)
+    assert ladders.is_flapping(closed, one, replace(NOW, boottime=NOW.boottime + one.relapse - 1))
+    assert not ladders.is_flapping(closed, one, replace(NOW, boottime=NOW.boottime + one.relapse))
+    assert not ladders.is_flapping(replace(closed, flapping=False), one, NOW)
+
+
+CLEAR, UNKNOWN = Fit(verdict=Verdict.CLEAR), Fit(verdict=Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("fits", "spent", "found"),
+    [
+        ({}, 0, (0, FITS)),
+        ({"a": CLEAR}, 0, (1, FITS)),
+        ({"a": CLEAR, "b": CLEAR}, 0, (2, FITS)),
+        ({"a": CLEAR, "b": CLEAR, "c": CLEAR}, 0, (2, CLEAR)),  # none fits: the last that was looked at
+        ({"a": CLEAR, "b": UNKNOWN}, 0, (1, UNKNOWN)),  # what comes after it may be harsher
+        ({"a": UNKNOWN}, 0, (0, UNKNOWN)),
+        ({"b": CLEAR}, 1, (2, FITS)),
+        ({"c": CLEAR}, 2, (2, CLEAR)),
+        ({}, 3, None),
+    ],
+)
+def test_a_step_that_is_not_for_what_is_wrong_is_passed_over(
+    fits: dict[str, Fit], spent: int, found: tuple[int, Fit] | None
+) -> None:
+    three = rule(step("a"), step("b"), step("c"))
+    assert ladders.chosen(tried(FRESH, three, spent), three, lambda it: fits.get(it.key, FITS)) == found
+
+
+def test_a_step_whose_tries_are_used_up_is_passed_over_too() -> None:
+    """An earlier step's `only_if` may hold again after a later one was tried."""
+    three, asked = rule(step("a"), step("b"), step("c")), []
+    ladder = ladders.over(FRESH, three.steps, 1)
+
+    def fit(it: Step) -> Fit:
+        asked.append(it.key)
+        return CLEAR if it.key == "a" else FITS
+
+    assert ladders.chosen(ladder, three, fit) == (2, FITS)
+    assert asked == ["a", "c"]
 
 
 @pytest.mark.parametrize(("try_number", "seconds"), [(1, 60), (2, 120), (3, 240), (6, 1800), (500, 1800)])

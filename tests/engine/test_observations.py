@@ -1,6 +1,6 @@
 """What is kept of runs, and what is not."""
 
-from daemon.engine.observations import Observations, Observed
+from daemon.engine.observations import Needs, Observations, Observed
 from daemon.model.check import Reading, Run
 
 
@@ -61,6 +61,17 @@ def test_declaring_again_keeps_what_is_still_asked_for() -> None:
     assert observations.kept() == {"disk": 3600.0}
     observations.drop("disk")
     assert observations.subjects("disk") == ()
+
+
+def test_of_many_declared_at_once_only_those_that_need_something_else_change() -> None:
+    observations = declared(used=60.0)
+    observations.declare("load", 10.0, {"one": 60.0}, frozenset())
+    observations.record(run(0, root={"used": 1, "free": 2}))
+    kept = observed(observations, "root").series["used"]
+    same, longer = Needs(10.0, {"used": 60.0}, frozenset()), Needs(10.0, {"one": 90.0}, frozenset())
+    observations.declare_all({"disk": same, "load": longer, "swap": Needs(10.0, {"free": 30.0}, frozenset())})
+    assert observed(observations, "root").series["used"] is kept
+    assert observations.kept() == {"disk": 60.0, "load": 90.0, "swap": 30.0}
 
 
 def test_a_blind_run_changes_no_reading() -> None:

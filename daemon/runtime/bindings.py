@@ -170,7 +170,7 @@ class Bindings:
         return max(limit.window for limit in limits)
 
     @cached_property
-    def _run(self) -> Mapping[str, tuple[str, ...]]:
+    def _services_of(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
         for service, manager in self.setup.managers.items():
             found[manager.resource] = (*found.get(manager.resource, ()), service)
@@ -178,7 +178,7 @@ class Bindings:
 
     def acted_on(self, resource: str, service: str | None) -> tuple[str, ...]:
         """The services that a resource is of; one that no manager has is taken for the check's own service."""
-        return self._run.get(resource, (service,) if service else ())
+        return self._services_of.get(resource, (service,) if service else ())
 
     def conflicts(self, services: Iterable[str | None]) -> list[str]:
         """Files and units that hold acting on these services while they are there or at work."""

@@ -33,6 +33,7 @@ class Health:
         self._counted = self._find_counted()
         self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
         self._members = {check: seen for check, seen in self._members.items() if check in bindings.by_check}
+        self._missing = {check: since for check, since in self._missing.items() if check in bindings.by_check}
         self._blind = {check: why for check, why in self._blind.items() if check in bindings.by_check}
 
     def saw(self, run: Run) -> None:

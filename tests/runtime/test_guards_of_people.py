@@ -12,7 +12,6 @@ from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
 from daemon.model.order import OrderKind
 from daemon.model.remediation import Plan
-from daemon.runtime.situation import Found
 from daemon.testing.simulation import Effect
 from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401  # a fixture
 
@@ -26,24 +25,6 @@ def order(world: World, kind: OrderKind, matchers: str, *, lasts: float | None =
 
 
 # ---- pauses, maintenance, silences ----------------------------------------------------------------------------------
-
-
-def test_a_pause_of_a_service_holds_what_is_done_to_it_and_outlives_a_crash(tmp_path: Path) -> None:
-    world = World(tmp_path, reality={"api": DOWN})
-    paused = order(world, OrderKind.PAUSE, "service=api")
-    world.run(15)
-    world.simulation.crash()
-    assert world.run(55).claims() == []
-    assert set(world.holds()) == {H.PAUSED}
-    assert "release (by ann, service=api)" in world.incident().hold_sentence
-    world.simulation.assembly.orders.end(paused, who="ann")
-    assert world.run(75).claims() == [65]  # runs come every 10 s from the crash at 15 on
-
-
-def test_a_pause_of_another_service_holds_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path, reality={"api": DOWN})
-    order(world, OrderKind.PAUSE, "service=db")
-    assert world.run(5).claims() == [0]
 
 
 def test_an_order_about_nothing_is_refused(tmp_path: Path) -> None:
@@ -78,18 +59,6 @@ def test_a_reload_after_which_an_order_covers_nothing_says_so_once(
     assert said == [f"{made} of ann (service=api) covers nothing any more: {why}."]
 
 
-def test_under_maintenance_it_is_recorded_and_neither_done_nor_told_and_counted_anew_after(tmp_path: Path) -> None:
-    rules = HEAD + RULE.replace("for: 0s", "for: 20s\n    escalate_after: 1m")
-    world = World(tmp_path, rules, reality={"api": DOWN})
-    order(world, OrderKind.MAINTENANCE, "service=api", lasts=200)
-    world.run(195)
-    assert world.incident().state is S.FIRING
-    assert world.holds() == [H.MAINTENANCE]
-    assert world.incident().handed_over is None
-    assert world.claims() == []
-    assert world.run(300).claims()[0] == 223.333  # it ended at 200, the next run was at 203.333: 20 s of `for` anew
-
-
 def test_a_window_of_the_file_opens_by_its_schedule_and_zone(tmp_path: Path) -> None:
     window = 'maintenance: {weekly: {cron: "0 11 * * SUN", lasts: 5m, zone: Europe/Berlin, services: [api]}}\n'
     world = World(tmp_path, HEAD + window + RULE, reality={"api": DOWN})  # the world begins on a Sunday, 11:00 there
@@ -99,27 +68,10 @@ def test_a_window_of_the_file_opens_by_its_schedule_and_zone(tmp_path: Path) -> 
     assert world.run(330).claims()[0] >= 300
 
 
-def test_a_silence_keeps_people_from_being_told_until_it_ends(tmp_path: Path) -> None:
-    rules = HEAD + RULE.replace("limit: [50/1h]", "limit: [0/1h]")
-    world = World(tmp_path, rules, reality={"api": DOWN})
-    order(world, OrderKind.SILENCE, "rule=api-*", lasts=100, holds=False)
-    assert world.run(95).incident().handed_over is None
-    assert world.holds() == [H.LIMIT_RULE]
-    assert world.run(110).incident().handed_over is H.LIMIT_RULE
-
-
 def test_a_silence_without_hold_lets_heald_act(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     order(world, OrderKind.SILENCE, "severity=P1 check!=db", lasts=100, holds=False)
     assert world.run(5).claims() == [0]
-
-
-def test_a_silence_with_hold_holds_and_says_until_when(tmp_path: Path) -> None:
-    world = World(tmp_path, reality={"api": DOWN})
-    order(world, OrderKind.SILENCE, "rule=api-down", lasts=100)
-    assert world.run(95).holds() == [H.SILENCED]
-    assert "by ann for another" in world.incident().hold_sentence
-    assert world.run(105).claims() == [100]
 
 
 # ---- approvals ------------------------------------------------------------------------------------------------------
@@ -142,15 +94,6 @@ def test_a_step_that_needs_approval_waits_for_a_person_and_is_made_once(tmp_path
     world.simulation.assembly.approvals.approve(asked(world), who="ann")
     assert world.run(80).claims() == [10]  # the second try asks again
     assert states(world) == [ApprovalState.USED, ApprovalState.ASKED]
-
-
-def test_all_else_is_asked_again_after_the_approval(tmp_path: Path) -> None:
-    world = World(tmp_path, HEAD + ASKS, reality={"api": DOWN}).run(5)
-    world.simulation.assembly.approvals.approve(asked(world), who="ann")
-    order(world, OrderKind.PAUSE, "service=api")
-    world.run(35)
-    assert world.claims() == []
-    assert world.holds()[-1] is H.PAUSED
 
 
 def test_a_rejection_ends_the_step(tmp_path: Path) -> None:
@@ -214,15 +157,6 @@ def test_an_approval_and_what_became_of_it_outlive_a_crash(tmp_path: Path) -> No
 # ---- what heald leaves alone by itself ------------------------------------------------------------------------------
 
 
-def test_what_a_person_stopped_is_left_alone_until_it_is_started_again(tmp_path: Path) -> None:
-    world = World(tmp_path, reality={"api": DOWN})
-    world.simulation.found = lambda _: Found(stopped="supervisor says STOPPED")
-    assert world.run(15).holds() == [H.STOPPED_BY_OPERATOR]
-    assert "supervisor says STOPPED" in world.incident().hold_sentence
-    world.simulation.found = lambda _: Found()
-    assert world.run(25).claims() == [20]
-
-
 def test_a_file_named_in_conflicts_holds_while_it_is_there(tmp_path: Path) -> None:
     lock = tmp_path / "deploy.lock"
     rules = HEAD.replace("settings: {", f"settings: {{conflicts: [{lock}], ") + RULE
@@ -242,25 +176,6 @@ def test_a_file_of_which_nobody_can_say_whether_it_is_there_holds(tmp_path: Path
     assert world.incident().hold_sentence == f"it is not known whether {lock} is there: File name too long"
 
 
-def test_a_unit_named_in_conflicts_holds_while_it_is_at_work(tmp_path: Path) -> None:
-    world = World(tmp_path, reality={"api": DOWN})
-    world.simulation.found = lambda _: Found(conflict="backup.service is active (running), and must not be disturbed")
-    assert world.run(15).holds() == [H.CONFLICT]
-    assert "backup.service is active (running), and must not be disturbed" in world.incident().hold_sentence
-    world.simulation.found = lambda _: Found()
-    assert world.run(25).claims() == [20]
-
-
-def test_a_condition_that_changes_too_often_is_held_and_then_not_any_more(tmp_path: Path) -> None:
-    world = World(tmp_path, HEAD + RULE.replace("for: 0s", "for: 25s"))
-    for number in range(20):
-        world.at(number * 10 + 5, api=DOWN if number % 2 else up())
-    world.at(206, api=DOWN).run(245)
-    assert world.holds() == [H.FLAPPING]
-    assert "of its last 20 runs" in world.incident().hold_sentence
-    assert world.run(400).claims() != []
-
-
 MEMBERS = """version: 1
 settings: {mode: act, allow: [restart], startup_grace: 0s}
 services:
@@ -274,35 +189,6 @@ rules:
 
 def members(*healthy: float) -> list[Reading]:
     return [Reading(subject=f"web@{n}.service", samples={"up": it}) for n, it in enumerate(healthy, 1)]
-
-
-@pytest.mark.parametrize(
-    ("least", "healthy", "acts"),
-    [("2", (0, 1, 1), True), ("2", (0, 0, 1), False), ("51%", (0, 1, 1), True), ("67%", (0, 1, 1), False)],
-)
-def test_members_that_must_stay_healthy_are_counted_without_the_one_acted_on(
-    tmp_path: Path, least: str, healthy: tuple[float, ...], acts: bool
-) -> None:
-    world = World(tmp_path, MEMBERS.replace("LEAST", least), reality={"units": members(*healthy)}).run(5)
-    assert bool(world.claims("command:web@node")) is acts
-    if not acts:
-        assert world.holds("web-down") == [H.MIN_HEALTHY]
-        assert "members of web would stay healthy, and min_healthy is" in world.incident("web-down").hold_sentence
-
-
-@pytest.mark.parametrize(("least", "acts"), [("2", True), ("3", False), ("100%", False)])
-def test_what_is_done_for_no_member_in_particular_takes_one_of_them_down(
-    tmp_path: Path, least: str, acts: bool
-) -> None:
-    rules = MEMBERS.replace("LEAST", least).replace(
-        "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}}\n"
-    )
-    rules = rules.replace("check: units", "check: port")
-    world = World(tmp_path, rules, reality={"units": members(1, 1, 1)}).at(25, port=DOWN).run(70)
-    assert bool(world.claims("command:web@node")) is acts
-    if not acts:
-        assert world.holds("web-down") == [H.MIN_HEALTHY]
-        assert world.incident("web-down").hold_sentence.startswith("2 of 3 members of web would stay healthy")
 
 
 def test_a_member_that_is_found_no_more_is_not_healthy_until_it_has_vanished(tmp_path: Path) -> None:
@@ -364,24 +250,6 @@ def test_many_sick_at_once_are_a_storm_in_which_nothing_is_done_and_one_incident
     assert storm.because.startswith("6 of 10 services are sick: s0, s1,")
 
 
-def test_four_sick_are_no_storm_however_few_services_there_are(tmp_path: Path) -> None:
-    world = World(tmp_path, stormy(5))
-    world.at(15, **{f"s{n}": DOWN for n in range(4)}).run(30)
-    assert len(world.story()) == 4
-
-
-def test_after_a_quiet_period_one_service_is_healed_at_a_time(tmp_path: Path) -> None:
-    world = World(tmp_path, stormy(10))
-    healed = ["s0", "s1"]
-    world.effects = [Effect(then=lambda name=name: world.reality.update({name: up()})) for name in healed]
-    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(2, 6)}).run(300)
-    claims = [(at, touched) for at, touched, _, _ in world.story()]
-    assert [touched for _, touched in claims] == ["command:s0@node", "command:s1@node"]
-    assert claims[0][0] >= 40 + 60  # the storm was seen last at 40
-    assert claims[1][0] > claims[0][0] + 10  # s0 settled and was well first
-    assert [it for it in world.board.incidents.values() if it.rule == "heald:storm"] == []
-
-
 def test_what_maintenance_covers_makes_no_storm(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(12))
     for n in range(6):
@@ -414,13 +282,6 @@ def test_who_was_held_by_upstream_counts_again_once_it_was_clear_though_nobody_a
     world.at(115, **{f"s{n}": DOWN for n in range(5)}).run(150)
     assert len(world.story()) == before
     assert [it.rule for it in world.board.incidents.values() if it.handed_over is H.STORM] == ["heald:storm"]
-
-
-def test_a_storm_outlives_a_crash(tmp_path: Path) -> None:
-    world = World(tmp_path, stormy(10))
-    world.at(15, **{f"s{n}": DOWN for n in range(6)}).run(30)
-    world.simulation.crash()
-    assert world.run(60).story() == []
 
 
 @pytest.mark.parametrize("at", [60, 112], ids=["while it waits for quiet", "while the first is verified"])

@@ -39,6 +39,7 @@ def test_a_self_test_that_has_not_run_yet_holds_and_is_no_incident(tmp_path: Pat
     world.simulation.timetable.next_run["db"] += 45
     world.run(30)
     assert world.holds() == [HoldReason.SELF_TEST]
+    assert "db has not run yet" in world.incident().hold_sentence
     assert named(world, "self_test") == []
 
 

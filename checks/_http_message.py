@@ -1,6 +1,8 @@
 """What is asked over HTTP and what comes back, whoever speaks it, and where a redirect leads."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from yarl import URL
 
@@ -11,9 +13,9 @@ MOST_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked."""
+    """What is asked. A check has it made once, so what follows from it is worked out once too."""
 
     method: str
     url: URL
@@ -24,6 +26,44 @@ class Request:
     follow_redirects: bool
     verify_tls: bool
     ca_file: str | None  # trusted instead of the system's authorities
+
+    @cached_property
+    def place(self) -> str:
+        """Host and port, for people."""
+        return f"{self.url.raw_host} port {self.url.port}"
+
+    @cached_property
+    def line(self) -> Hashable:
+        """What another request must share to be sent on the same connection."""
+        return self.url.origin(), self.host, self.verify_tls, self.ca_file
+
+    @cached_property
+    def closing(self) -> bytes:
+        """As it is sent on a connection that nothing follows on."""
+        return _wire(self, "close")
+
+    @cached_property
+    def keeping(self) -> bytes:
+        """As it is sent on a connection that others may follow on."""
+        return _wire(self, "keep-alive")
+
+
+def _wire(request: Request, connection: str) -> bytes:
+    url = request.url
+    headers = {
+        "host": ("Host", request.host or url.host_port_subcomponent or ""),
+        "user-agent": ("User-Agent", "heald"),
+        "accept": ("Accept", "*/*"),
+        "accept-encoding": ("Accept-Encoding", "identity"),
+        **{name.lower(): (name, value) for name, value in request.headers},
+    }
+    if request.body is not None:
+        headers.setdefault("content-type", ("Content-Type", "application/octet-stream"))
+    if request.body is not None or request.method == "POST":
+        headers["content-length"] = ("Content-Length", str(len(request.body or b"")))
+    headers["connection"] = ("Connection", connection)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.values())
+    return f"{request.method} {url.raw_path_qs} HTTP/1.1\r\n{lines}\r\n".encode() + (request.body or b"")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

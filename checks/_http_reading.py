@@ -36,7 +36,6 @@ class Reading:
         self._request = request
         self._look = look
         self._is_first = is_first
-        self._place = f"{request.url.raw_host} port {request.url.port}"
         self._parser = httptools.HttpResponseParser(self)
         self._began = look.context.clock.steady()
         self._status = 0  # 0: no head came yet
@@ -92,13 +91,13 @@ class Reading:
             if not self._is_first and not self._has_begun:
                 self.done.set_exception(GoneError())
             elif isinstance(error, OSError):
-                self.done.set_exception(translate(error, self._place))
+                self.done.set_exception(translate(error, self._request.place))
             else:
                 self.done.set_exception(SickError("closed", "the connection was closed without an answer"))
         elif b"content-length" in self._headers or b"transfer-encoding" in self._headers:
             self.done.set_exception(_incomplete())
         elif isinstance(error, OSError):  # such a body ends where the connection is closed, not where it is cut
-            self.done.set_exception(translate(error, self._place))
+            self.done.set_exception(translate(error, self._request.place))
         elif self._unpacker is not None and not self._unpacker.eof:
             self.done.set_exception(_incomplete())
         else:

@@ -284,9 +284,8 @@ def _is_open(connection: socket.socket, address: Any) -> bool:
 
 
 async def _connect_to(family: int, address: Any) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        connection.setblocking(False)
         if not _is_open(connection, address):
             await asyncio.get_running_loop().sock_connect(connection, address)
         if connection.getsockname()[:2] == address[:2]:

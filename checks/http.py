@@ -12,6 +12,7 @@ It needs no rights but to read `ca_file`. Passwords and tokens stay out of the f
 
 import base64
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
@@ -181,6 +182,27 @@ class Options(OptionsModel):
                 raise ValueError(f"{name} in json_samples is a sample of every http check; choose another name")
         return self
 
+    @cached_property
+    def request(self) -> Request:
+        """What is asked, made once: the same for every run."""
+        headers = [(name, value.get_secret_value()) for name, value in self.headers.items()]
+        if self.basic:
+            pair = f"{self.basic.user}:{self.basic.password.get_secret_value()}"
+            headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
+        if self.bearer:
+            headers.append(("Authorization", f"Bearer {self.bearer.get_secret_value()}"))
+        return Request(
+            method=self.method,
+            url=URL(self.url),
+            headers=tuple(headers),
+            host=self.host,
+            body=self.body.get_secret_value().encode() if self.body else None,
+            body_limit=int(self.body_limit),
+            follow_redirects=self.follow_redirects,
+            verify_tls=self.verify_tls,
+            ca_file=self.ca_file,
+        )
+
 
 def samples(options: Options) -> tuple[SampleSpec, ...]:
     """The samples that these options add to `SAMPLES`."""
@@ -199,7 +221,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 
     async def work(look: Look) -> None:
         kept = await _kept(options, context) if options.keep_alive else None
-        _judge(options, await fetch(_request(options), look, kept), look)
+        _judge(options, await fetch(options.request, look, kept), look)
 
     return [await look_once(context, work)]
 
@@ -227,23 +249,3 @@ def _judge(options: Options, answer: Answer, look: Look) -> None:
     if options.expect_json and not_json is not None:
         raise not_json
     judge_json(document, options.expect_json)
-
-
-def _request(options: Options) -> Request:
-    headers = [(name, value.get_secret_value()) for name, value in options.headers.items()]
-    if options.basic:
-        pair = f"{options.basic.user}:{options.basic.password.get_secret_value()}"
-        headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
-    if options.bearer:
-        headers.append(("Authorization", f"Bearer {options.bearer.get_secret_value()}"))
-    return Request(
-        method=options.method,
-        url=URL(options.url),
-        headers=tuple(headers),
-        host=options.host,
-        body=options.body.get_secret_value().encode() if options.body else None,
-        body_limit=int(options.body_limit),
-        follow_redirects=options.follow_redirects,
-        verify_tls=options.verify_tls,
-        ca_file=options.ca_file,
-    )

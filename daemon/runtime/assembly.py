@@ -218,7 +218,7 @@ class Assembly:
         for part in (self.orders, self.storm, self.approvals, self.worse, self.pipeline, self.executor, self.janitor):
             part.replace(bindings)
         self.runs.replace(self.setup)
-        self.scheduler.concurrency = self.setup.settings.concurrency
+        self.scheduler.set_concurrency(self.setup.settings.concurrency)
         self.scheduler.replace(self.setup.checks)
         self.runs.flush()
 

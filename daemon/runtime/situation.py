@@ -72,7 +72,8 @@ class Situation:
 
     def facts(self, proposal: Proposal, *, reserved: dict[str, str], found: Found = NOTHING) -> Facts:
         """All of it, now. `reserved` are resources in somebody else's second look, by the rule that proposed."""
-        around, watches, scopes = self._circumstances, self._board.watches.values(), self._scopes(proposal)
+        around, scopes, resource = self._circumstances, self._scopes(proposal), proposal.resource
+        watches = [watch for watch in self._board.watches.values() if watch.attempt.resource == resource]
         now = self._clock.stamp()  # the one that is claimed with: no jump comes between the guards and the claim
         around.watch_clock(now)
         sick = self._health.sick_upstream(proposal.service)

@@ -42,7 +42,7 @@ class Reading:
         self._headers: dict[bytes, bytes] = {}
         self._unpacker: zlib._Decompress | None = None
         self._packing: int | None = None
-        self._quiet = 0  # bytes since the last byte of a body
+        self._quiet = 0  # bytes since the body last grew
         self._interim = 0
         self._is_interim = False
         self._is_whole = False  # nothing of the answer is wanted any more
@@ -146,12 +146,14 @@ class Reading:
         """A part of the body."""
         if self._is_whole or self._is_interim:
             return
-        self._quiet = 0
-        left = self._request.body_limit + 1 - len(self.body)
+        had = len(self.body)
+        left = self._request.body_limit + 1 - had
         try:
             self.body += self._unpacked(data, left) if self._packing is not None else data[:left]
         except zlib.error:
             self._error = self._error or _incomplete()
+        if len(self.body) > had:  # what unpacks to nothing is no body, else it could go on for ever
+            self._quiet = 0
         if len(self.body) > self._request.body_limit:
             del self.body[self._request.body_limit :]
             self.is_cut = self._is_whole = True
@@ -160,6 +162,8 @@ class Reading:
         if self._unpacker is None:
             is_raw = self._packing == 15 and data[0] & 0x0F != 8  # many servers call that deflate
             self._unpacker = zlib.decompressobj(-15 if is_raw else self._packing or 15)
+        if self._unpacker.eof:  # zlib would keep what comes behind, and copy it all at every piece
+            return b""
         return self._unpacker.decompress(data, most)
 
     def on_message_complete(self) -> None:

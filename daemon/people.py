@@ -43,9 +43,8 @@ class People:
         holds: bool,
     ) -> Mapping[str, object]:
         """Add a standing order. Raises HealdError, also where it names what is not there: it would hold nothing."""
-        if (wrong := self._assembly().orders.unknown(matchers)) is not None:
-            raise HealdError(f"{wrong}; nothing is ordered")
         try:
+            self._assembly().orders.must_exist(matchers)
             order = self._assembly().orders.make(kind, matchers, who=who, why=why, lasts=lasts, holds=holds)
         except ValueError as error:
             raise HealdError(str(error)) from error

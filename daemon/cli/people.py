@@ -12,7 +12,18 @@ from daemon.cli.tables import ago, clean, show_table
 from daemon.model.order import FIELDS
 from daemon.model.units import format_duration, parse_duration, rough_duration
 
-_why_option = click.option("--why", required=True, metavar="TEXT", help="Why, for those who find it so.")
+_LONGEST = 400 * 86400.0  # seconds: the daemon takes no order that lasts longer
+
+
+def _said(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("say why, for those who find it so")
+    return value
+
+
+_why_option = click.option(
+    "--why", required=True, callback=_said, metavar="TEXT", help="Why, for those who find it so."
+)
 _all_option = click.option("--all", "everything", is_flag=True, help="Those that are over too.")
 
 
@@ -41,9 +52,14 @@ class Seconds(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return parse_duration(str(value))
+            seconds = parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not 0 < seconds <= _LONGEST:
+            self.fail(
+                f"{value} is too {'long' if seconds else 'short'}; write more than 0s and at most 400d", param, ctx
+            )
+        return seconds
 
 
 def parse_matcher(text: str) -> list[str]:
@@ -175,11 +191,14 @@ def approvals_command(everything: bool, state_dir: Path | None) -> None:
     if not found:
         click.echo("nothing waits for approval")
         return
-    rows = [
-        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"]), it["who"] or "", it["why"])
-        for it in found
+    columns: tuple[str, ...] = ("approval", "state", "incident", "would", "left")
+    rows: list[tuple[str, ...]] = [
+        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"])) for it in found
     ]
-    show_table(("approval", "state", "incident", "would", "left", "who", "why"), rows)
+    if any(it["who"] for it in found):  # else nobody has decided yet, and the room is the plan's
+        columns += ("who", "why")
+        rows = [(*row, it["who"] or "", it["why"]) for row, it in zip(rows, found, strict=True)]
+    show_table(columns, rows)
 
 
 @click.command("approve")

@@ -12,6 +12,7 @@ from daemon.cli.client import ask
 from daemon.cli.explain import ASK_SECONDS, show_next
 from daemon.cli.places import state_dir_option
 from daemon.cli.tables import clean, coloured, counted, since
+from daemon.model.explanation import PLANNED_AT_MOST
 from daemon.model.units import parse_duration
 
 _SHOWN = 20  # attempts of one rule and resource that the report lists; --json has all
@@ -41,6 +42,8 @@ def plan_command(state_dir: Path | None, as_json: bool) -> None:
         click.secho(clean(f"{place + 1}. {entry['severity']} {entry['rule']} on {where}: {entry['answer']}"), bold=True)
         if entry["next"] is not None:
             show_next(entry["next"])
+    if len(entries) >= PLANNED_AT_MOST:
+        click.echo(f"\n… and what comes after these {PLANNED_AT_MOST}, if there is more")
 
 
 def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:

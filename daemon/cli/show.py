@@ -103,6 +103,8 @@ def incidents_command(closed: bool, limit: int, state_dir: Path | None, as_json:
         if place:
             click.echo()
         _show_incident(incident)
+    if len(found) == limit:
+        click.echo(f"\n… and those before these {limit}, if there are more: --limit 1000 shows up to 1000")
 
 
 def _show_incident(incident: IncidentJson) -> None:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from daemon.engine.condition_error import did_you_mean
 from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
@@ -10,6 +11,7 @@ from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import OWN, Hold, HoldReason
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
+from daemon.model.rule import Severity
 from daemon.model.units import rough_duration
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
@@ -29,11 +31,11 @@ class Orders:
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration; orders of people stay, and one that covers nothing by now is said."""
-        before = {order.id for order in self.in_force() if self.unknown(order.matchers)}
+        before = {order.id for order in self.in_force() if self._idle(order)}
         self._bindings = bindings
         self._open = (float("-inf"), [])
         for order in self.in_force():
-            if order.id not in before and (wrong := self.unknown(order.matchers)) is not None:
+            if order.id not in before and (wrong := self._idle(order)) is not None:
                 said = f"{order.id} of {order.who} ({words(order.matchers)}) covers nothing any more: {wrong}."
                 log.warning("order_idle", said, order=order.id, who=order.who)
 
@@ -113,16 +115,29 @@ class Orders:
         self._board.put_order(order)
         return order
 
-    def unknown(self, matchers: Sequence[Matcher]) -> str | None:
-        """The first name, not a pattern, of a service, rule or check that there is none of; in a sentence."""
+    def must_exist(self, matchers: Sequence[Matcher]) -> None:
+        """Raises ValueError for a name that covers nothing: who believes it does works on what heald will act on."""
         setup = self._bindings.setup
-        known = {"service": setup.services.keys(), "rule": self._bindings.rules.keys(), "check": setup.checks.keys()}
-        for field, operator, name in matchers:
-            is_of_heald = field == "rule" and name.startswith(OWN)
-            is_name = bool(name) and "*" not in name and "?" not in name and not is_of_heald
-            if operator == "=" and field in known and is_name and name not in known[field]:
-                near = did_you_mean(name, known[field])
-                return f"there is no {field} {name}" + (f" ({near})" if near else "")
+        known: dict[str, list[str]] = {
+            "rule": [*self._bindings.rules],
+            "check": [*setup.checks],
+            "service": [*setup.services],
+            "severity": [severity.value for severity in Severity],
+        }
+        for field, operator, pattern in matchers:
+            names = known.get(field)  # subjects come and go, and labels may be missing
+            if names is None or operator != "=" or pattern.startswith(OWN):
+                continue
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = did_you_mean(pattern, names)
+                raise ValueError(f"there is no {field} {pattern}" + (f"; {near}" if near else ""))
+
+    def _idle(self, order: Order) -> str | None:
+        """Why an order covers nothing, in a sentence."""
+        try:
+            self.must_exist(order.matchers)
+        except ValueError as error:
+            return str(error)
         return None
 
     def end(self, order_id: str, *, who: str) -> Order:

@@ -50,7 +50,7 @@ def test_a_body_does_not_go_to_another_origin() -> None:
         redirected(asked(method="POST", body=b"x"), 307, "http://other.example/")
 
 
-@pytest.mark.parametrize("location", ["mailto:a@b", "ftp://x/", "http://[::1:/"])
+@pytest.mark.parametrize("location", ["mailto:a@b", "ftp://x/", "http://[::1:/", f"http://{'a.' * 127}a/"])
 def test_what_is_no_url_of_http_is_a_fault_of_the_target(location: str) -> None:
     with pytest.raises(SickError, match="no http or https URL") as raised:
         redirected(asked(), 302, location)

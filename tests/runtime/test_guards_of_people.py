@@ -1,10 +1,12 @@
 """What people want left alone, what they are asked, and what heald leaves alone by itself: each guard in a world."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
+from daemon.cli.people import parse_matcher
 from daemon.engine.guards import Proposal
 from daemon.model.approval import ApprovalState
 from daemon.model.check import Reading
@@ -33,18 +35,24 @@ def test_an_order_about_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("matchers", "wrong"),
+    ("matchers", "said"),
     [
-        ("service=apj", "there is no service apj (did you mean api?)"),
-        ("rule=api-down check=nothing-of-it", "there is no check nothing-of-it"),
-        ("service=api rule=api-down check=db", None),
-        ("service=ap? rule=of-next-week-*", None),
-        ("rule=heald:blind subject=/var", None),
+        ("service=ap", "there is no service ap; did you mean api?"),
+        ("rule=api-down service=nothing*", "there is no service nothing*"),
+        ("check=nothing", "there is no check nothing"),
+        ("severity=p1", "there is no severity p1; did you mean P1?"),
     ],
 )
-def test_a_name_in_an_order_that_stands_for_nothing_is_told(tmp_path: Path, matchers: str, wrong: str | None) -> None:
+def test_a_name_that_is_not_there_is_a_mistake(tmp_path: Path, matchers: str, said: str) -> None:
     parsed = [tuple(part.partition("=")) for part in matchers.split()]
-    assert World(tmp_path).simulation.assembly.orders.unknown(parsed) == wrong
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        World(tmp_path).simulation.assembly.orders.must_exist(parsed)
+
+
+@pytest.mark.parametrize("matcher", ["rule=api-*", "rule=heald:blind", "service!=x", "subject=nobody", "label:a=b"])
+def test_a_name_that_is_or_may_be_there_is_none(tmp_path: Path, matcher: str) -> None:
+    parsed = parse_matcher(matcher)
+    World(tmp_path).simulation.assembly.orders.must_exist([tuple(parsed)])
 
 
 def test_a_reload_after_which_an_order_covers_nothing_says_so_once(
@@ -55,7 +63,7 @@ def test_a_reload_after_which_an_order_covers_nothing_says_so_once(
     renamed = (HEAD + RULE).replace("  api: {depends", "  app: {depends").replace("service: api", "service: app")
     world.edit(5, renamed).edit(15, renamed.replace("every: 10s", "every: 20s")).run(30)
     said = [it.getMessage() for it in caplog.records if "covers nothing any more" in it.getMessage()]
-    why = "there is no service api (did you mean app?)"
+    why = "there is no service api; did you mean app?"
     assert said == [f"{made} of ann (service=api) covers nothing any more: {why}."]
 
 

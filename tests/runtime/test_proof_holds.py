@@ -197,6 +197,7 @@ def test_in_act_mode_the_plan_says_how_to_agree_to_what_was_asked(tmp_path: Path
     (approval,) = world.board.approvals
     (entry,) = plan(world)
     assert f"needs a person to agree: `heald approve {approval}`, until " in entry.answer
+    assert entry.answer.endswith("Z; once they do it would be done")  # not at that time: it is asked anew then
 
 
 # ---- what counts anew ------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _answer(outlook: Outlook, wall: float) -> str:
     if outlook.impossible is not None:
         return f"its next step cannot be done: {outlook.impossible}"
     if step is None or not step.is_left:
-        return "every try of every step was made: it is for people now"
+        return "every try of every step was made or ruled out: it is for people now"
     what = f"{step.remediation} of {step.resource}"
     if not step.held:
         return f"{what} would be done now, once a second look confirms it"

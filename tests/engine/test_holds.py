@@ -50,7 +50,7 @@ SAYS: dict[H, str] = {
     H.APPROVAL: "restart of command:api@node needs a person to agree, who is asked as soon as nothing else holds it",
     H.CLEAR_NOW: "it was clear when heald looked again, just before acting",
     H.BLIND_NOW: "heald could not look again: no route to host",
-    H.EXHAUSTED: "every try of every step was made and it is not well",
+    H.EXHAUSTED: "every try of every step was made or ruled out and it is not well",
 }
 """What each says in its world, but for the moment until which it holds."""
 

@@ -1,5 +1,6 @@
 """What people want left alone, what they are asked, and what heald leaves alone by itself: each guard in a world."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
 from daemon.model.order import OrderKind
 from daemon.model.remediation import Plan
+from daemon.testing.simulation import Effect
 from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401  # a fixture
 
 ASKS = RULE.replace("- restart: {}", "- restart: {}\n        approval: true")
@@ -51,6 +53,18 @@ def test_a_name_that_is_not_there_is_a_mistake(tmp_path: Path, matchers: str, sa
 def test_a_name_that_is_or_may_be_there_is_none(tmp_path: Path, matcher: str) -> None:
     parsed = parse_matcher(matcher)
     World(tmp_path).simulation.assembly.orders.must_exist([tuple(parsed)])
+
+
+def test_a_reload_after_which_an_order_covers_nothing_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path)
+    made = order(world, OrderKind.PAUSE, "service=api")
+    renamed = (HEAD + RULE).replace("  api: {depends", "  app: {depends").replace("service: api", "service: app")
+    world.edit(5, renamed).edit(15, renamed.replace("every: 10s", "every: 20s")).run(30)
+    said = [it.getMessage() for it in caplog.records if "covers nothing any more" in it.getMessage()]
+    why = "there is no service api; did you mean app?"
+    assert said == [f"{made} of ann (service=api) covers nothing any more: {why}."]
 
 
 def test_a_window_of_the_file_opens_by_its_schedule_and_zone(tmp_path: Path) -> None:
@@ -96,6 +110,7 @@ def test_a_rejection_ends_the_step(tmp_path: Path) -> None:
     world.run(15)
     assert world.claims() == []
     assert world.incident().handed_over is H.EXHAUSTED
+    assert "was made or ruled out and it is not well" in world.incident().hold_sentence  # nothing was done
     assert states(world) == [ApprovalState.REJECTED]
 
 
@@ -161,6 +176,14 @@ def test_a_file_named_in_conflicts_holds_while_it_is_there(tmp_path: Path) -> No
     assert world.run(25).claims() == [20]
 
 
+def test_a_file_of_which_nobody_can_say_whether_it_is_there_holds(tmp_path: Path) -> None:
+    lock = tmp_path / ("x" * 300)  # no file can have such a name: as one in a folder that heald may not enter
+    rules = HEAD.replace("settings: {", f"settings: {{conflicts: [{lock}], ") + RULE
+    world = World(tmp_path, rules, reality={"api": DOWN}).run(15)
+    assert world.holds() == [H.CONFLICT]
+    assert world.incident().hold_sentence == f"it is not known whether {lock} is there: File name too long"
+
+
 MEMBERS = """version: 1
 settings: {mode: act, allow: [restart], startup_grace: 0s}
 services:
@@ -174,6 +197,29 @@ rules:
 
 def members(*healthy: float) -> list[Reading]:
     return [Reading(subject=f"web@{n}.service", samples={"up": it}) for n, it in enumerate(healthy, 1)]
+
+
+def test_a_member_that_is_found_no_more_is_not_healthy_until_it_has_vanished(tmp_path: Path) -> None:
+    rules = MEMBERS.replace("LEAST", "50%")
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1, 1)}).at(15, units=members(1, 1))
+    world.at(25, units=members(0, 1)).run(315)
+    assert world.story() == []
+    assert world.holds("web-down") == [H.MIN_HEALTHY]
+    assert world.incident("web-down").hold_sentence.startswith("1 of 4 members of web would stay healthy")
+    assert world.run(340).claims("command:web@node")[0] == 320  # they were found last at 10, and missed at 20
+
+
+def test_members_that_nobody_can_see_now_are_not_counted_as_they_were(tmp_path: Path) -> None:
+    rules = MEMBERS.replace("LEAST", "2").replace(
+        "checks:\n", "checks:\n  port: {service: web, tcp: {host: h, port: 1}, every: 10s}\n"
+    )
+    rules = rules.replace("check: units", "check: port")
+    world = World(tmp_path, rules, reality={"units": members(1, 1, 1)}).at(25, units="no bus").at(95, port=DOWN)
+    world.run(115)
+    assert world.story() == []
+    assert world.holds("web-down") == [H.MIN_HEALTHY]
+    assert world.incident("web-down").hold_sentence.endswith("is not known: units could not look: no bus")
+    assert world.at(125, units=members(1, 1, 1)).run(135).claims("command:web@node") == [130]
 
 
 def test_while_something_is_done_for_no_member_in_particular_the_next_waits(tmp_path: Path) -> None:
@@ -214,8 +260,8 @@ def test_many_sick_at_once_are_a_storm_in_which_nothing_is_done_and_one_incident
 
 def test_what_maintenance_covers_makes_no_storm(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(12))
-    planned = [("service", "=", "s[0-5]")]
-    world.simulation.assembly.orders.make(OrderKind.MAINTENANCE, planned, who="ann", why="release", lasts=500.0)
+    for n in range(6):
+        order(world, OrderKind.MAINTENANCE, f"service=s{n}", lasts=500.0)
     world.at(15, **{f"s{n}": DOWN for n in range(7)}).run(60)
     assert [touched for _, touched, _, _ in world.story()] == ["command:s6@node"]
 
@@ -244,6 +290,27 @@ def test_who_was_held_by_upstream_counts_again_once_it_was_clear_though_nobody_a
     world.at(115, **{f"s{n}": DOWN for n in range(5)}).run(150)
     assert len(world.story()) == before
     assert [it.rule for it in world.board.incidents.values() if it.handed_over is H.STORM] == ["heald:storm"]
+
+
+@pytest.mark.parametrize("at", [60, 112], ids=["while it waits for quiet", "while the first is verified"])
+def test_after_a_storm_and_a_crash_one_service_is_healed_at_a_time(tmp_path: Path, at: float) -> None:
+    world = World(tmp_path, stormy(10))
+    healed = ["s0", "s1", "s2"]
+    world.effects = [Effect(then=lambda name=name: world.reality.update({name: up()})) for name in healed]
+    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(3, 6)}).run(at)
+    world.simulation.crash()
+    claims = world.run(400).story()
+    assert [touched for _, touched, _, _ in claims] == [f"command:{name}@node" for name in healed]
+    assert all(later[0] - earlier[0] > 10 for earlier, later in itertools.pairwise(claims))  # it settled, and was well
+
+
+def test_who_waits_after_a_storm_for_one_that_does_not_become_well_is_handed_over(tmp_path: Path) -> None:
+    world = World(tmp_path, stormy(10).replace("checks: [s0, ", "checks: ["))  # nothing is done about s0
+    world.at(15, **{f"s{n}": DOWN for n in range(6)}).at(45, **{f"s{n}": up() for n in range(2, 6)})
+    over = 100  # it was last seen at 40, and is quiet for 1m
+    assert world.run(over + 590).incident("down").handed_over is None
+    assert world.run(over + 620).incident("down").handed_over is H.STORM
+    assert world.story() == []
 
 
 def test_whoever_ends_what_is_not_there_hears_so(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ async def fetch(request: Request, look: Look, kept: Kept | None = None) -> Answe
         if request.method in OWN:
             answer, location = await _http_own.ask(request, look, kept)
         else:
-            from checks import _http_aiohttp  # as heavy as all the rest, and hardly ever needed
+            from checks import _http_aiohttp  # imported by then, as `Options` sees to
 
             answer, location = await _http_aiohttp.ask(request, look)
         if answer is not None:

@@ -1,6 +1,6 @@
 """What an HTTP answer is worth: the samples in its JSON, and what it lacks of what was expected."""
 
-import codecs
+import encodings.aliases
 import json
 import math
 import re
@@ -11,7 +11,8 @@ from checks._http_message import Answer
 from checks._http_values import keys_of
 from daemon.plugin import Sample, SickError
 
-_CHARSETS = frozenset({"ascii", "cp1252", "iso8859-1", "iso8859-15", "utf-8", "utf-16"})  # decoders that cost no more
+_CHARSETS = frozenset({"ascii", "cp1252", "latin_1", "iso8859_15", "utf_8", "utf_16"})  # decoders that cost no more
+_LONGEST_CHARSET = 40  # characters; no name of one of these is longer
 _LONGEST_TEXT = 256  # characters of a string sample
 _MISSING = object()
 
@@ -81,8 +82,7 @@ def _at(document: Any, path: str) -> Any:
 
 
 def _text(answer: Answer) -> str:
-    try:
-        charset = codecs.lookup(answer.charset or "utf-8").name
-    except (LookupError, ValueError):
-        charset = "utf-8"
+    # Not codecs.lookup: it remembers every name for ever, those it does not know too, and the server chooses them.
+    name = encodings.normalize_encoding((answer.charset or "utf-8")[:_LONGEST_CHARSET]).lower()
+    charset = encodings.aliases.aliases.get(name, name)
     return answer.body.decode(charset if charset in _CHARSETS else "utf-8", errors="replace")

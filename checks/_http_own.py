@@ -34,7 +34,7 @@ async def ask(request: Request, look: Look, kept: Kept | None) -> tuple[Answer |
     Raises:
         SickError: no whole answer. CheckError: we could not look.
     """
-    key = (request.url.origin(), request.host, request.verify_tls, request.ca_file)
+    key = request.line
     exchange = kept.take(key) if kept is not None and request.method != "POST" else None
     if exchange is not None:
         try:
@@ -112,7 +112,7 @@ class Exchange(asyncio.Protocol):
             if self._early:
                 reading.feed(self._early)
             if self.is_open:
-                transport.write(_wire(request, keeps=keeps))
+                transport.write(request.keeping if keeps else request.closing)
             else:
                 reading.end(self._lost)
             await reading.done
@@ -125,22 +125,3 @@ class Exchange(asyncio.Protocol):
         self.is_open = False
         if self.line is not None:
             self.line.abort()
-
-
-def _wire(request: Request, *, keeps: bool) -> bytes:
-    """The request as it is sent."""
-    url = request.url
-    headers = {
-        "host": ("Host", request.host or url.host_port_subcomponent or ""),
-        "user-agent": ("User-Agent", "heald"),
-        "accept": ("Accept", "*/*"),
-        "accept-encoding": ("Accept-Encoding", "identity"),
-        **{name.lower(): (name, value) for name, value in request.headers},
-    }
-    if request.body is not None:
-        headers.setdefault("content-type", ("Content-Type", "application/octet-stream"))
-    if request.body is not None or request.method == "POST":
-        headers["content-length"] = ("Content-Length", str(len(request.body or b"")))
-    headers["connection"] = ("Connection", "keep-alive" if keeps else "close")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.values())
-    return f"{request.method} {url.raw_path_qs} HTTP/1.1\r\n{lines}\r\n".encode() + (request.body or b"")

@@ -36,14 +36,14 @@ class Reading:
         self._request = request
         self._look = look
         self._is_first = is_first
-        self._place = f"{request.url.raw_host} port {request.url.port}"
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # RFC 9112 section 2.2 allows it
         self._began = look.context.clock.steady()
         self._status = 0  # 0: no head came yet
         self._headers: dict[bytes, bytes] = {}
         self._unpacker: zlib._Decompress | None = None
         self._packing: int | None = None
-        self._quiet = 0  # bytes since the last byte of a body
+        self._quiet = 0  # bytes since the body last grew
         self._interim = 0
         self._is_interim = False
         self._is_whole = False  # nothing of the answer is wanted any more
@@ -92,13 +92,13 @@ class Reading:
             if not self._is_first and not self._has_begun:
                 self.done.set_exception(GoneError())
             elif isinstance(error, OSError):
-                self.done.set_exception(translate(error, self._place))
+                self.done.set_exception(translate(error, self._request.place))
             else:
                 self.done.set_exception(SickError("closed", "the connection was closed without an answer"))
         elif b"content-length" in self._headers or b"transfer-encoding" in self._headers:
             self.done.set_exception(_incomplete())
         elif isinstance(error, OSError):  # such a body ends where the connection is closed, not where it is cut
-            self.done.set_exception(translate(error, self._place))
+            self.done.set_exception(translate(error, self._request.place))
         elif self._unpacker is not None and not self._unpacker.eof:
             self.done.set_exception(_incomplete())
         else:
@@ -147,12 +147,14 @@ class Reading:
         """A part of the body."""
         if self._is_whole or self._is_interim:
             return
-        self._quiet = 0
-        left = self._request.body_limit + 1 - len(self.body)
+        had = len(self.body)
+        left = self._request.body_limit + 1 - had
         try:
             self.body += self._unpacked(data, left) if self._packing is not None else data[:left]
         except zlib.error:
             self._error = self._error or _incomplete()
+        if len(self.body) > had:  # what unpacks to nothing is no body, else it could go on for ever
+            self._quiet = 0
         if len(self.body) > self._request.body_limit:
             del self.body[self._request.body_limit :]
             self.is_cut = self._is_whole = True
@@ -161,6 +163,8 @@ class Reading:
         if self._unpacker is None:
             is_raw = self._packing == 15 and data[0] & 0x0F != 8  # many servers call that deflate
             self._unpacker = zlib.decompressobj(-15 if is_raw else self._packing or 15)
+        if self._unpacker.eof:  # zlib would keep what comes behind, and copy it all at every piece
+            return b""
         return self._unpacker.decompress(data, most)
 
     def on_message_complete(self) -> None:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator
 from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Dimension, Reading, Sample, SickError, sample, translate
 
 _NEXT_ADDRESS_AFTER = 0.25  # seconds; RFC 8305 section 5: Connection Attempt Delay
+_LONGEST_HOST = 254  # RFC 1035 section 2.3.4, and a dot at its end
 _MOST_LOOKUPS = 64  # names looked up at once; each holds a thread until the resolver gives up
 
 
@@ -26,7 +27,8 @@ def check_host(value: str) -> str:
         value.encode("idna")  # as getaddrinfo will: an empty or too long label is refused while the file is loaded
     except UnicodeError as error:
         raise ValueError(f"{value!r} is not a host name or an address: {error}") from error
-    if not value or value.split() != [value] or not value.isprintable() or set(value) & set("/@[]"):
+    is_word = value.split() == [value] and value.isprintable() and not set(value) & set("/@[]")
+    if not is_word or len(value) > _LONGEST_HOST:
         raise ValueError(f"{value!r} is not a host name or an address; write it alone, such as db1.example or ::1")
     return value
 
@@ -284,9 +286,8 @@ def _is_open(connection: socket.socket, address: Any) -> bool:
 
 
 async def _connect_to(family: int, address: Any) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        connection.setblocking(False)
         if not _is_open(connection, address):
             await asyncio.get_running_loop().sock_connect(connection, address)
         if connection.getsockname()[:2] == address[:2]:

@@ -12,6 +12,7 @@ It needs no rights but to read `ca_file`. Passwords and tokens stay out of the f
 
 import base64
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
@@ -166,6 +167,8 @@ class Options(OptionsModel):
             raise ValueError("connection has no effect without keep_alive: true; leave it out")
         if self.keep_alive and self.method not in OWN:
             raise ValueError(f"keep_alive is for {', '.join(sorted(OWN))}; leave it out")
+        if self.method not in OWN:  # imported with the file: the first run would stall the loop, and its own time-out
+            import checks._http_aiohttp  # noqa: F401  # as heavy as all the rest, and hardly ever needed
         wants_body = self.expect_body or self.expect_regex or self.expect_json or self.json_samples
         if wants_body and (self.method == "HEAD" or self.body_limit == 0):
             raise ValueError("nothing can be expected of a body that is not read; use GET and a body_limit above 0B")
@@ -180,6 +183,27 @@ class Options(OptionsModel):
             if name in own:
                 raise ValueError(f"{name} in json_samples is a sample of every http check; choose another name")
         return self
+
+    @cached_property
+    def request(self) -> Request:
+        """What is asked, made once: the same for every run."""
+        headers = [(name, value.get_secret_value()) for name, value in self.headers.items()]
+        if self.basic:
+            pair = f"{self.basic.user}:{self.basic.password.get_secret_value()}"
+            headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
+        if self.bearer:
+            headers.append(("Authorization", f"Bearer {self.bearer.get_secret_value()}"))
+        return Request(
+            method=self.method,
+            url=URL(self.url),
+            headers=tuple(headers),
+            host=self.host,
+            body=self.body.get_secret_value().encode() if self.body else None,
+            body_limit=int(self.body_limit),
+            follow_redirects=self.follow_redirects,
+            verify_tls=self.verify_tls,
+            ca_file=self.ca_file,
+        )
 
 
 def samples(options: Options) -> tuple[SampleSpec, ...]:
@@ -199,7 +223,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 
     async def work(look: Look) -> None:
         kept = await _kept(options, context) if options.keep_alive else None
-        _judge(options, await fetch(_request(options), look, kept), look)
+        _judge(options, await fetch(options.request, look, kept), look)
 
     return [await look_once(context, work)]
 
@@ -227,23 +251,3 @@ def _judge(options: Options, answer: Answer, look: Look) -> None:
     if options.expect_json and not_json is not None:
         raise not_json
     judge_json(document, options.expect_json)
-
-
-def _request(options: Options) -> Request:
-    headers = [(name, value.get_secret_value()) for name, value in options.headers.items()]
-    if options.basic:
-        pair = f"{options.basic.user}:{options.basic.password.get_secret_value()}"
-        headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
-    if options.bearer:
-        headers.append(("Authorization", f"Bearer {options.bearer.get_secret_value()}"))
-    return Request(
-        method=options.method,
-        url=URL(options.url),
-        headers=tuple(headers),
-        host=options.host,
-        body=options.body.get_secret_value().encode() if options.body else None,
-        body_limit=int(options.body_limit),
-        follow_redirects=options.follow_redirects,
-        verify_tls=options.verify_tls,
-        ca_file=options.ca_file,
-    )

@@ -82,10 +82,11 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
         with look.measure("connect_seconds"):
             connection = await connect(addresses, place)
         with connection:
-            try:
-                await _talk(options, look, connection)
-            except OSError as error:
-                raise translate(error, place) from error
+            if options.send is not None or options.expect is not None or options.expect_regex is not None:
+                try:
+                    await _talk(options, look, connection)
+                except OSError as error:
+                    raise translate(error, place) from error
         look.answered()
 
     return [await look_once(context, work)]

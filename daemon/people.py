@@ -42,8 +42,9 @@ class People:
         lasts: float | None,
         holds: bool,
     ) -> Mapping[str, object]:
-        """Add a standing order. Raises HealdError."""
+        """Add a standing order. Raises HealdError, also where it names what is not there: it would hold nothing."""
         try:
+            self._assembly().orders.must_exist(matchers)
             order = self._assembly().orders.make(kind, matchers, who=who, why=why, lasts=lasts, holds=holds)
         except ValueError as error:
             raise HealdError(str(error)) from error

@@ -19,7 +19,7 @@ from daemon.api.wire_explain import (
     StoryJson,
 )
 from daemon.cli.client import ask
-from daemon.cli.places import state_dir_option
+from daemon.cli.places import json_option, state_dir_option
 from daemon.cli.tables import WORRYING, ago, clean, coloured, since
 from daemon.model.units import format_duration, rough_duration
 
@@ -31,7 +31,7 @@ _LABEL = 10
 @click.command("explain")
 @click.argument("name", metavar="RULE|SERVICE|INCIDENT")
 @state_dir_option
-@click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
+@json_option
 def explain_command(name: str, state_dir: Path | None, as_json: bool) -> None:
     """Say why heald does nothing about a rule, a service or an incident, or what it does; the first line is the answer.
 

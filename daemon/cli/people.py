@@ -1,5 +1,6 @@
 """What people tell the daemon to leave alone, and what it asks them: `silence`, `maintenance`, `approvals`, ..."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,12 +8,23 @@ import click
 
 from daemon.api.wire_people import ApprovalJson, OrderJson
 from daemon.cli.client import ask
-from daemon.cli.places import state_dir_option
+from daemon.cli.places import json_option, state_dir_option
 from daemon.cli.tables import ago, clean, show_table
 from daemon.model.order import FIELDS
 from daemon.model.units import format_duration, parse_duration, rough_duration
 
-_why_option = click.option("--why", required=True, metavar="TEXT", help="Why, for those who find it so.")
+_LONGEST = 400 * 86400.0  # seconds: the daemon takes no order that lasts longer
+
+
+def _said(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("say why, for those who find it so")
+    return value
+
+
+_why_option = click.option(
+    "--why", required=True, callback=_said, metavar="TEXT", help="Why, for those who find it so."
+)
 _all_option = click.option("--all", "everything", is_flag=True, help="Those that are over too.")
 
 
@@ -41,9 +53,14 @@ class Seconds(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return parse_duration(str(value))
+            seconds = parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not 0 < seconds <= _LONGEST:
+            self.fail(
+                f"{value} is too {'long' if seconds else 'short'}; write more than 0s and at most 400d", param, ctx
+            )
+        return seconds
 
 
 def parse_matcher(text: str) -> list[str]:
@@ -89,9 +106,10 @@ def _add(matchers: tuple[str, ...], lasts: float, why: str, holds: bool, state_d
 @silence_group.command("list")
 @_all_option
 @state_dir_option
-def _list_silences(everything: bool, state_dir: Path | None) -> None:
+@json_option
+def _list_silences(everything: bool, state_dir: Path | None, as_json: bool) -> None:
     """Show silences, the newest first."""
-    _show_orders("silence", everything=everything, state_dir=state_dir)
+    _show_orders("silence", everything=everything, state_dir=state_dir, as_json=as_json)
 
 
 @silence_group.command("expire")
@@ -156,9 +174,10 @@ def _end(
 @maintenance_group.command("list")
 @_all_option
 @state_dir_option
-def _list_maintenance(everything: bool, state_dir: Path | None) -> None:
+@json_option
+def _list_maintenance(everything: bool, state_dir: Path | None, as_json: bool) -> None:
     """Show maintenance that was started by hand, the newest first."""
-    _show_orders("maintenance", everything=everything, state_dir=state_dir)
+    _show_orders("maintenance", everything=everything, state_dir=state_dir, as_json=as_json)
 
 
 # ---- approvals ------------------------------------------------------------------------------------------------------
@@ -167,19 +186,26 @@ def _list_maintenance(everything: bool, state_dir: Path | None) -> None:
 @click.command("approvals")
 @_all_option
 @state_dir_option
-def approvals_command(everything: bool, state_dir: Path | None) -> None:
+@json_option
+def approvals_command(everything: bool, state_dir: Path | None, as_json: bool) -> None:
     """Show what waits for a person to agree: what would be done, for what, and for how long the question stands."""
     found = cast(
         "list[ApprovalJson]", ask("GET", f"/approvals?all={int(everything)}", state_dir=state_dir)["approvals"]
     )
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
     if not found:
         click.echo("nothing waits for approval")
         return
-    rows = [
-        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"]), it["who"] or "", it["why"])
-        for it in found
+    columns: tuple[str, ...] = ("approval", "state", "incident", "would", "left")
+    rows: list[tuple[str, ...]] = [
+        (it["id"], it["state"], it["incident"], it["plan"], _left(it["left_seconds"])) for it in found
     ]
-    show_table(("approval", "state", "incident", "would", "left", "who", "why"), rows)
+    if any(it["who"] for it in found):  # else nobody has decided yet, and the room is the plan's
+        columns += ("who", "why")
+        rows = [(*row, it["who"] or "", it["why"]) for row, it in zip(rows, found, strict=True)]
+    show_table(columns, rows)
 
 
 @click.command("approve")
@@ -205,9 +231,12 @@ def reject_command(approval: str, why: str, state_dir: Path | None) -> None:
 # ---- what is shown --------------------------------------------------------------------------------------------------
 
 
-def _show_orders(kind: str, *, everything: bool, state_dir: Path | None) -> None:
+def _show_orders(kind: str, *, everything: bool, state_dir: Path | None, as_json: bool) -> None:
     found = cast("list[OrderJson]", ask("GET", f"/orders?all={int(everything)}", state_dir=state_dir)["orders"])
     orders = [order for order in found if order["kind"] == kind]
+    if as_json:
+        click.echo(json.dumps(orders, indent=2))
+        return
     if not orders:
         click.echo(f"no {kind} is in force" if not everything else f"there was no {kind}")
         return

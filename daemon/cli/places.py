@@ -21,6 +21,7 @@ state_dir_option = click.option(
     type=click.Path(path_type=Path, readable=False),
     help="State directory [$STATE_DIRECTORY, $XDG_STATE_HOME/heald].",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
 
 
 class ConfigNotFoundError(click.ClickException):

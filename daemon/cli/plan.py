@@ -10,18 +10,18 @@ import click
 from daemon.api.wire_explain import PeakJson, PlanEntryJson, WouldReportJson, WouldRowJson
 from daemon.cli.client import ask
 from daemon.cli.explain import ASK_SECONDS, show_next
-from daemon.cli.places import state_dir_option
+from daemon.cli.places import json_option, state_dir_option
 from daemon.cli.tables import clean, coloured, counted, since
+from daemon.model.explanation import PLANNED_AT_MOST
 from daemon.model.units import parse_duration
 
 _SHOWN = 20  # attempts of one rule and resource that the report lists; --json has all
 _LONGEST = 400 * 86400.0  # seconds: the record goes no further back
-_json_option = click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
 
 
 @click.command("plan")
 @state_dir_option
-@_json_option
+@json_option
 def plan_command(state_dir: Path | None, as_json: bool) -> None:
     """Say everything that heald would do now in act mode, in the order in which it would, and what holds it.
 
@@ -41,6 +41,8 @@ def plan_command(state_dir: Path | None, as_json: bool) -> None:
         click.secho(clean(f"{place + 1}. {entry['severity']} {entry['rule']} on {where}: {entry['answer']}"), bold=True)
         if entry["next"] is not None:
             show_next(entry["next"])
+    if len(entries) >= PLANNED_AT_MOST:
+        click.echo(f"\n… and what comes after these {PLANNED_AT_MOST}, if there is more")
 
 
 def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
@@ -59,7 +61,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
     "--since", "seconds", callback=_duration, default="24h", show_default=True, metavar="DURATION", help="How far back."
 )
 @state_dir_option
-@_json_option
+@json_option
 def report_command(is_would: bool, seconds: int, state_dir: Path | None, as_json: bool) -> None:
     """Say what observe mode would have done over a time, by the limits that are in force now.
 

@@ -9,16 +9,14 @@ import click
 
 from daemon.api.wire import AttemptJson, CheckJson, IncidentJson, StatusJson
 from daemon.cli.client import ask
-from daemon.cli.places import state_dir_option
+from daemon.cli.places import json_option, state_dir_option
 from daemon.cli.tables import BAD, WORRYING, ago, clean, coloured, counted, show_table, since
 from daemon.model.units import format_duration
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
 
 
 @click.command("status")
 @state_dir_option
-@_json_option
+@json_option
 def status_command(state_dir: Path | None, as_json: bool) -> None:
     """Show what the daemon is doing now: mode, pause, what keeps it from acting on anything, reload, limits, checks."""
     answer = ask("GET", "/status", state_dir=state_dir)
@@ -88,7 +86,7 @@ def _check_row(check: CheckJson) -> tuple[str, ...]:
 @click.option("--all", "closed", is_flag=True, help="Closed ones too.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most this many.")
 @state_dir_option
-@_json_option
+@json_option
 def incidents_command(closed: bool, limit: int, state_dir: Path | None, as_json: bool) -> None:
     """Show what is wrong, what heald did about it and what keeps it from doing more; newest first."""
     query = urlencode({"limit": limit, "closed": int(closed)})
@@ -103,6 +101,8 @@ def incidents_command(closed: bool, limit: int, state_dir: Path | None, as_json:
         if place:
             click.echo()
         _show_incident(incident)
+    if len(found) == limit:
+        click.echo(f"\n… and those before these {limit}, if there are more: --limit 1000 shows up to 1000")
 
 
 def _show_incident(incident: IncidentJson) -> None:

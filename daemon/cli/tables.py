@@ -31,6 +31,9 @@ COLOURS = {
     "ineffective": BAD,
 }
 """By word; any other stands in the terminal's own colour."""
+_LONGEST_WORD = 40  # characters of an id or a name that is not broken
+_LEAST_TEXT = 8  # characters of a line of text
+_GAP = 3  # characters between two columns
 
 
 def clean(text: str) -> str:
@@ -57,11 +60,17 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    console, least = Console(file=sys.stdout), 0
+    for place, column in enumerate(columns):
+        cells = [row[place] for row in rows]
+        longest = max(map(len, [column, *cells]))
+        is_word = longest <= _LONGEST_WORD and not any(" " in cell for cell in cells)  # an id is copied: never in two
+        table.add_column(column, overflow="fold", no_wrap=is_word)
+        least += _GAP + (longest if is_word else min(longest, _LEAST_TEXT))
     for row in rows:
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))  # Text: no markup from elsewhere
-    Console(file=sys.stdout).print(table)
+    console.width = max(console.width, least)  # a terminal that is narrower breaks lines so that they are copied whole
+    console.print(table)
 
 
 def counted(count: int, word: str) -> str:

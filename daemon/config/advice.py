@@ -11,6 +11,7 @@ from daemon.config.setup import Setup
 CODES = {
     "never-fires": "A condition that no run can breach.",
     "never-clears": "A condition that every run breaches, or an incident that nothing can close.",
+    "short-window": "A window that never holds as many runs as its function needs.",
     "short-for": "`for` is shorter than the interval of a check.",
     "for-over-count": "`for` is asked on top of count_of, which counts runs already.",
     "short-verify": "`verify` is shorter than the interval of a check.",

@@ -19,6 +19,7 @@ DEEPEST = 50
 MOST_REPEATED = 10_000
 """Nodes that aliases may repeat, all together: an alias bomb has billions."""
 
+_WORD = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _SPECIAL_KEYS = {"<<": "merge keys (<<) are not allowed; write the keys out"}
 
@@ -141,7 +142,8 @@ class _Walk:
             return made
         if depth >= DEEPEST:
             raise at(self.path, self.text, mark.index, f"nested deeper than {DEEPEST} levels")
-        self.open.add(id(node))
+        if self.seen is not None:
+            self.open.add(id(node))
         made.value = (
             self._mapping(node, path, depth)
             if isinstance(node, yaml.MappingNode)
@@ -206,10 +208,9 @@ class _Walk:
 
 def join(path: str, key: str) -> str:
     """The path of a key in a mapping."""
-    shown = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'["{key}"]'
-    if path == ".":
-        return shown
-    return f"{path}{shown}" if shown.startswith("[") else f"{path}.{shown}"
+    if _WORD(key):
+        return key if path == "." else f"{path}.{key}"
+    return f'["{key}"]' if path == "." else f'{path}["{key}"]'
 
 
 def _tag(tag: str) -> str:

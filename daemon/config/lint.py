@@ -57,16 +57,18 @@ def _long_timeouts(notes: Notes) -> None:
 
 
 def _unused_checks(notes: Notes) -> None:
-    """A check that no rule judges or names, that is no self test, and whose service nobody depends on."""
+    """A check that no rule judges or names, that is no self test, and whose service no guard looks at."""
     setup = notes.setup
     if not setup.rules:
         return  # heald then only measures, which is a use
     used = {name for rule in setup.rules for name in rule.checks} | set(setup.settings.self_test)
     used |= {name for rule in setup.rules for condition in conditions_of(rule) for name in condition.others}
-    needed = {name for upstream in setup.upstream.values() for name in upstream}
+    looked_at = {name for upstream in setup.upstream.values() for name in upstream}  # by the guard upstream
+    looked_at |= {name for name, upstream in setup.upstream.items() if upstream}  # by worse
+    looked_at |= {name for name, it in setup.services.items() if it.min_healthy is not None or setup.settings.storm}
     for name, check in setup.checks.items():
         at = notes.node("checks", name)
-        if name not in used and check.service not in needed and at is not None:
+        if name not in used and check.service not in looked_at and at is not None:
             said = "no rule uses this check: it is looked at and shown, and nothing follows from it"
             notes.add("unused-check", at.key, join("checks", name), said)
 

@@ -1,16 +1,19 @@
 """Advice on one rule: its condition, its times, and what it would do to a stateful service."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from pydantic import BaseModel
 
 from daemon.config.advice import Notes
 from daemon.config.document import Node, Place, join
+from daemon.engine import expression
 from daemon.engine.condition import Condition
 from daemon.engine.ranges import Allowed, Span, never, points
 from daemon.engine.references import Reference
 from daemon.engine.values import is_number
+from daemon.engine.windows import Window
 from daemon.model.check import Check, Dimension
 from daemon.model.rule import Rule, Step
 from daemon.model.service import Service
@@ -21,10 +24,15 @@ _SHARES = ("used_percent", "available_percent", "free_percent")
 _INTERRUPTS = ("restart", "stop")
 """Remediations that end what runs."""
 _KEEPERS = """
-postgres postgresql mysql mariadb mongo mongodb redis valkey kafka zookeeper minio ceph etcd consul rabbitmq nats
-elasticsearch opensearch cassandra clickhouse influxdb couchdb neo4j vault
+db database postgres postgresql timescaledb mysql mariadb mssql mongo mongodb redis valkey kafka zookeeper minio ceph
+etcd consul rabbitmq nats elasticsearch opensearch solr cassandra scylladb cockroachdb clickhouse influxdb couchdb
+neo4j vault
 """
-_BESIDE = frozenset({"exporter", "proxy", "ui", "dashboard", "bouncer", "console", "admin", "client", "connect"})
+_SATELLITES = """
+admin agent bouncer client commander connect console consumer curator dashboard exporter express gateway manager metrics
+migrate migration migrations migrator operator producer proxy rest sentinel sidecar ui worker
+"""
+_BESIDE = frozenset(_SATELLITES.split())
 """Words that make it something beside such a program."""
 STATEFUL_WORDS = frozenset(_KEEPERS.split())
 """Names of programs that keep data, as a word of a service's name or of what its manager calls it."""
@@ -55,6 +63,13 @@ def _conditions(notes: Notes, rule: Rule, node: Node, path: str) -> None:
     at, key = node.entries.get("clear_when", when), "clear_when" if "clear_when" in node.entries else "when"
     _first(notes, rule, "never-clears", at.place, f"{path}.{key}", lambda check: _never_clears(notes, rule, check))
 
+    for written in ("when", "clear_when"):
+        if (said := node.entries.get(written)) is not None:
+            conditions = (rule.when if written == "when" else rule.clear_when) or {}
+            _first(
+                notes, rule, "short-window", said.place, f"{path}.{written}", partial(_short_window, notes, conditions)
+            )
+
 
 def _first(notes: Notes, rule: Rule, code: str, place: Place, path: str, said_of: Callable[[str], str | None]) -> None:
     """Say it once, and of which checks if not of all."""
@@ -82,6 +97,27 @@ def _never_clears(notes: Notes, rule: Rule, check: str) -> str | None:
     if blame is None:
         return None
     return f"it is never true where `when` is false, so an incident never closesCHECKS: {_why(blame)}"
+
+
+def _short_window(notes: Notes, conditions: Mapping[str, object], check: str) -> str | None:
+    """The first window that is too short for its function at any time that runs come regularly."""
+    condition = _compiled(conditions, check)
+    for window in _windows_of(condition.node) if condition is not None else ():
+        looked_at = notes.setup.checks.get(window.reference.check)
+        if looked_at is not None and window.length <= (least := (window.fewest - 1) * looked_at.every):
+            return (
+                f"{window.text} needs {window.fewest} runs, and {looked_at.name} runs every"
+                f" {format_duration(looked_at.every)}, so it is missingCHECKS; write more than {format_duration(least)}"
+            )
+    return None
+
+
+def _windows_of(node: expression.Node) -> Iterator[Window]:
+    """Every window in a condition."""
+    if isinstance(node, Window):
+        yield node
+    for child in node.children:
+        yield from _windows_of(child)
 
 
 def _why(blame: Sequence[str]) -> str:
@@ -197,7 +233,13 @@ def why_stateful(service: Service) -> str | None:
         texts += [value for name in _CALLED if isinstance(value := getattr(options, name, None), str)]
     for text in texts:
         words = re.findall(r"[a-z0-9]+", text.lower())
-        found = [word for word in words if word in STATEFUL_WORDS]
+        found = [known for word in words if (known := _keeper(word)) is not None]
         if found and not _BESIDE & set(words):
             return f"{text} is a name of {found[0]}"
     return None
+
+
+def _keeper(word: str) -> str | None:
+    """The program that keeps data that a word names, its number and the `d` of a daemon left out: redis01, mysqld."""
+    bare = word.rstrip("0123456789")
+    return next((name for name in (word, bare, bare.removesuffix("d")) if name in STATEFUL_WORDS), None)

@@ -55,7 +55,8 @@ class Reader:
         if not self.is_mapping(node, path):
             return Keys(model=None, wrong=frozenset())
         kept = {key: child for key, child in node.entries.items() if key not in omit}
-        wrong = {key for key, child in kept.items() if not self._has_no_reference(child, join(path, key))}
+        suspects = [key for key, child in kept.items() if _has_dollar(child)]
+        wrong = {key for key in suspects if not self._has_no_reference(kept[key], join(path, key))}
         given = {**defaults, **kept} if defaults else kept
         data = {key: child.plain() for key, child in given.items()}
         try:
@@ -235,6 +236,13 @@ class _Spot:
                 self.node, self.path = child, path
                 self.above, self.shapes = self.shapes, below(self.shapes, part)
         return self
+
+
+def _has_dollar(node: Node) -> bool:
+    """Whether there may be a reference in it."""
+    if isinstance(node.value, dict):
+        return any(map(_has_dollar, node.value.values()))
+    return any(map(_has_dollar, node.value)) if isinstance(node.value, list) else "${" in node.text
 
 
 def _scalars(node: Node, path: str) -> Iterator[tuple[Node, str]]:

@@ -75,8 +75,8 @@ class Facts:
     approval: Approval | None = None  # of this step of this ladder, where somebody was asked
     self_test_why: str | None = None  # what says that heald's own network is broken
     attempts: Sequence[Attempt] = ()  # every one that a limit or cooldown could still count
-    watches: Mapping[str, Watch] = field(default_factory=dict)  # attempts under way, by resource
-    would_watches: Mapping[str, Watch] = field(default_factory=dict)  # would-be attempts under way, by resource
+    watches: Mapping[str, Watch] = field(default_factory=dict)  # by resource: attempts under way on the proposal's
+    would_watches: Mapping[str, Watch] = field(default_factory=dict)  # the same of would-be attempts
     reserved: Mapping[str, str] = field(default_factory=dict)  # resources in their second look: the rule that proposed
     manager_busy: str | None = None  # what the resource's own manager is doing to it
     upstream_sick: Mapping[str, str] = field(default_factory=dict)  # by service: which upstream is sick and why

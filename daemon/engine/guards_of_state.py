@@ -155,6 +155,11 @@ def _counts(attempt: Attempt, proposal: Proposal) -> bool:
     return not attempt.void and (proposal.would or not attempt.would)
 
 
+def _has_room(limits: Iterable[Limit], facts: Facts) -> bool:
+    """Whether no limit can hold, whichever attempts count: there are fewer in all."""
+    return all(len(facts.attempts) < limit.count for limit in limits)
+
+
 def _limit(
     reason: HoldReason, what: str, attempts: list[Attempt], limits: Iterable[Limit], facts: Facts
 ) -> Hold | None:
@@ -170,6 +175,8 @@ def _limit(
 
 def limit_rule(proposal: Proposal, facts: Facts) -> Hold | None:
     """The rule has used up a limit."""
+    if _has_room(proposal.rule.limit, facts):
+        return None
     name = proposal.rule.name
     mine = [attempt for attempt in facts.attempts if attempt.rule == name and _counts(attempt, proposal)]
     return _limit(HoldReason.LIMIT_RULE, f"rule {proposal.rule.name}", mine, proposal.rule.limit, facts)
@@ -177,6 +184,8 @@ def limit_rule(proposal: Proposal, facts: Facts) -> Hold | None:
 
 def limit_resource(proposal: Proposal, facts: Facts) -> Hold | None:
     """The resource has used up a limit."""
+    if _has_room(proposal.limit, facts):
+        return None
     name = proposal.resource
     mine = [attempt for attempt in facts.attempts if attempt.resource == name and _counts(attempt, proposal)]
     return _limit(HoldReason.LIMIT_RESOURCE, proposal.resource, mine, proposal.limit, facts)
@@ -184,6 +193,8 @@ def limit_resource(proposal: Proposal, facts: Facts) -> Hold | None:
 
 def budget(proposal: Proposal, facts: Facts) -> Hold | None:
     """All attempts together have used up the budget."""
+    if _has_room(facts.settings.budget, facts):
+        return None
     counted = [attempt for attempt in facts.attempts if not attempt.void and (proposal.would or not attempt.would)]
     return _limit(HoldReason.BUDGET, "heald", counted, facts.settings.budget, facts)
 

@@ -35,7 +35,8 @@ def _matches(matcher: Matcher, scope: Scope) -> bool:
         value = scope.labels.get(field.removeprefix("label:"), "")
     else:
         value = getattr(scope, field) or ""
-    return fnmatchcase(value, pattern) is (operator == "=")
+    literal = pattern.replace("[", "[[]")  # a bracket is one: subjects such as [::1]:443 have them
+    return fnmatchcase(value, literal) is (operator == "=")
 
 
 def find(orders: Iterable[Order], kind: OrderKind, scope: Scope, now: Stamp, *, holding: bool = False) -> Order | None:

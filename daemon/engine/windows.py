@@ -154,6 +154,11 @@ class Window(Node):
         self.length = length
         self._aggregate = aggregate
 
+    @property
+    def fewest(self) -> int:
+        """How many known samples it needs."""
+        return self._aggregate.fewest
+
     def compute(self, view: View) -> Value:
         """The value, or None if the window holds too little."""
         points = self.points(view)

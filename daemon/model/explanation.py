@@ -8,6 +8,8 @@ from daemon.model.remediation import Attempt
 from daemon.model.rule import Limit, Severity, Verdict
 from daemon.model.track import HoldRecord
 
+PLANNED_AT_MOST = 50  # entries of a plan: each is asked what it would do, for ten seconds at most
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operand:

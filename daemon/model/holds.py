@@ -71,7 +71,8 @@ HOLDS: Mapping[HoldReason, HoldText] = {
     ),
     HoldReason.STORM: HoldText(
         "More than `settings.storm.share` of the services without a sick upstream, at least five, are sick at once.",
-        "`quiet` without a storm; then the lowest service is healed first, one at a time.",
+        "`quiet` without a storm; then the lowest service is healed first, one at a time. Who "
+        "waits then for longer than escalate_after is handed over.",
     ),
     HoldReason.MIN_HEALTHY: HoldText(
         "Too few members of the service would stay healthy (`min_healthy`) if one were acted on; who another attempt "
@@ -131,7 +132,8 @@ HOLDS: Mapping[HoldReason, HoldText] = {
         "The check can look again.",
     ),
     HoldReason.EXHAUSTED: HoldText(
-        "Every step was tried as often as it may be; people were told.",
+        "Every step was tried as often as it may be, or was ruled out: a person rejected it, it failed for good, or it "
+        "cannot be done. People were told.",
         "The incident resolves, or `heald retry INCIDENT`.",
     ),
 }

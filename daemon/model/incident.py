@@ -9,6 +9,8 @@ from daemon.model.rule import Severity
 
 OWN = "heald:"
 """How the names of heald's own rules begin; none of a file can have such a name."""
+OWN_RULES = (f"{OWN}blind", f"{OWN}self_test", f"{OWN}storm")
+"""Their names: each has incidents that only tell people."""
 
 
 class IncidentState(StrEnum):

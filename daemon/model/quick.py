@@ -5,17 +5,15 @@ Here an instance is of an unfrozen twin of its class while its fields are set, a
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["quick", "replace"]
 
 T = TypeVar("T")
 _UNSET = object()
-_Values = tuple[list[str], Callable[[Any], tuple[Any, ...]]]
-_values: dict[type, _Values] = {}  # of such classes: the names of their fields, and what reads them all
+_replace: dict[type, Callable[[Any, Mapping[str, Any]], Any]] = {}  # of such classes: a copy, some values changed
 
 
 def quick(cls: type[T]) -> type[T]:
@@ -23,21 +21,28 @@ def quick(cls: type[T]) -> type[T]:
     dataclass: Any = cls
     twin = type(cls.__name__, (), {"__slots__": dataclass.__slots__})
     names: dict[str, Any] = {"_become": object.__setattr__, "_twin": twin, "_own": cls, "_unset": _UNSET}
-    takes, sets = ["self", "*"], []
+    names |= {"_new": object.__new__, "_set": setattr}
+    takes, sets, copies = ["self", "*"], [], []
     for it in fields(dataclass):
         made = it.default_factory is not MISSING
         names[f"_default_{it.name}"] = it.default_factory if made else it.default
         default = "_unset" if made else f"_default_{it.name}"
         takes.append(it.name if it.default is MISSING and not made else f"{it.name}={default}")
         sets.append(f"self.{it.name} = " + (f"_default_{it.name}() if {it.name} is _unset else " * made) + it.name)
-    body = ["_become(self, '__class__', _twin)", *sets, "self.__class__ = _own"]
-    exec(f"def __init__({', '.join(takes)}):\n  " + "\n  ".join(body), names)  # noqa: S102  # as dataclass does: of names in our own source
+        copies.append(f"copy.{it.name} = value.{it.name}")
+    changes = ["for name in changes: _set(copy, name, changes[name])", "copy.__class__ = _own", "return copy"]
+    sets = ["_become(self, '__class__', _twin)", *sets, "self.__class__ = _own"]
+    _write(f"__init__({', '.join(takes)})", sets, names)
+    _write("_replace(value, changes)", ["copy = _new(_twin)", *copies, *changes], names)
     init = names["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     dataclass.__init__ = init
-    known = [it.name for it in fields(dataclass)]
-    _values[cls] = (known, attrgetter(*known))
+    _replace[cls] = names["_replace"]
     return cls
+
+
+def _write(head: str, lines: list[str], names: dict[str, Any]) -> None:
+    exec(f"def {head}:\n  " + "\n  ".join(lines), names)  # noqa: S102  # as dataclass does: of names in our own source
 
 
 if TYPE_CHECKING:  # what it takes and returns, the type checker knows of dataclasses' own alone
@@ -46,8 +51,8 @@ else:
 
     def replace(value, /, **changes):
         """As `dataclasses.replace`."""
-        known = _values.get(value.__class__)
-        if known is None:
+        quickly = _replace.get(value.__class__)
+        try:
+            return dataclasses.replace(value, **changes) if quickly is None else quickly(value, changes)
+        except AttributeError:  # there is no such field, which dataclasses says as it should be said
             return dataclasses.replace(value, **changes)
-        names, read = known
-        return value.__class__(**dict(zip(names, read(value), strict=True), **changes))

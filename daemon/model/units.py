@@ -1,6 +1,7 @@
 """Durations, sizes and shares as operators write them: `1m30s`, `2GiB`, `85%`, `3/1h`."""
 
 import re
+from functools import lru_cache
 
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZE_UNITS = {
@@ -21,6 +22,7 @@ _PERCENT = re.compile(rf"({_NUMBER})%")
 _ORDER = ["w", "d", "h", "m", "s", "ms"]
 
 
+@lru_cache(maxsize=256)  # a file repeats its own
 def parse_duration(text: str) -> float:
     """Seconds of a duration such as `250ms`, `5s`, `1m30s` (units from large to small, each once).
 

@@ -151,7 +151,8 @@ def rules_file() -> str:
     Durations are written `250ms`, `30s`, `1m30s`, `7d`; sizes `512MiB`, `2GB`; shares `85%`; limits COUNT/WINDOW as
     `3/1h`. A bare number is none of these. A name is letters, digits, `-` and `_`; that of a check may have no `-` and
     no digit first, as conditions name it. Several files, defaults and labels: [rules.md](../rules.md); conditions:
-    [conditions.md](../conditions.md); when heald acts: [judgement.md](../judgement.md).
+    [conditions.md](../conditions.md); when heald acts: [judgement.md](../judgement.md); windows, approvals, storms,
+    self tests and conflicts by example: [people.md](../people.md).
     """
     parts = [_MADE, inspect.cleandoc(text)]
     for part in PARTS:

@@ -99,7 +99,7 @@ def _coming(it: Situation) -> str:
     """What would come of the next step."""
     if it.next is None or not it.next.is_left:
         relapse = rough_duration(it.rule.relapse)
-        return f"it would be for people: every try was made, until it has stayed closed for {relapse}"
+        return f"it would be for people: every try was made or ruled out, until it has stayed closed for {relapse}"
     what = f"{it.next.remediation} of {it.next.resource}"
     held = it.next.held
     return f"{what} would be held by {said(held[0], it.wall)}" if held else f"{what} would be done"
@@ -117,7 +117,7 @@ def _firing(it: Situation) -> str:
         before = (
             f" before it came back, less than {rough_duration(it.rule.relapse)} after it closed" if it.came_back else ""
         )
-        return f"every try of every step was made{before} and it is not well: it is for people now; {last}"
+        return f"every try of every step was made or ruled out{before} and it is not well: it is for people now; {last}"
     if it.blind is not None or it.verdict is Verdict.UNKNOWN:
         why = f"{it.check} could not look: {it.blind}" if it.blind else it.because
         return f"heald is blind now, and heals nothing on a guess: {why}"

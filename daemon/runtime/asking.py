@@ -1,7 +1,7 @@
 """What is asked around just before an effect: the resource's own manager, and units that must not be disturbed."""
 
 from daemon.config.setup import Setup
-from daemon.engine.counting import since_end
+from daemon.engine.counting import age, since_end
 from daemon.engine.guards import Proposal
 from daemon.errors import CheckError, SickError
 from daemon.model.incident import Hold, HoldReason
@@ -20,6 +20,7 @@ ASK_MANAGER = 10.0  # seconds a service manager may take to say what a service i
 ASK_GRACE = 1.0  # seconds who was asked for too long may take to end
 FAILED_ENDS_WITHIN = 90.0  # seconds for which a manager may go on stopping what heald gave up (systemd's own patience)
 STOP_SEEN_WITHIN = 5.0  # seconds between the end of a stop and what a manager wrote down; supervisord counts whole ones
+_WHOLE_SECOND = 1.0
 _AT_WORK = (ServiceState.RUNNING, ServiceState.BUSY)
 
 
@@ -35,12 +36,18 @@ class Asking:
     async def ask(self, proposal: Proposal, bindings: Bindings) -> Found:
         """What is going on around the resource."""
         setup = bindings.setup
-        for unit in (name for name in bindings.conflicts(proposal.service) if not name.startswith("/")):
+        services = {proposal.service, *bindings.acted_on(proposal.resource, proposal.service)}
+        for unit in (name for name in bindings.conflicts(services) if not name.startswith("/")):
             conflict = await self._conflict(unit, setup)
             if conflict is not None:
                 return Found(conflict=conflict)
         manager = next((it for it in setup.managers.values() if it.resource == proposal.resource), None)
-        return NOTHING if manager is None else await self._manager(proposal, manager, setup)
+        found = NOTHING if manager is None else await self._manager(manager, setup)
+        own = setup.managers.get(proposal.service or "")
+        if found is not NOTHING or own is None or own.resource == proposal.resource:
+            return found
+        stopped = (await self._manager(own, setup)).stopped  # that is no reason to act on something else either
+        return NOTHING if stopped is None else Found(stopped=f"{stopped} of {own.resource}")
 
     async def _conflict(self, unit: str, setup: Setup) -> str | None:
         kind = setup.types.managers.get("systemd")
@@ -52,31 +59,36 @@ class Asking:
             return f"it is not known whether {unit} is at work: {status.sentence}"
         return f"{unit} is {status.detail}, and must not be disturbed" if status.state in _AT_WORK else None
 
-    async def _manager(self, proposal: Proposal, manager: ServiceManager, setup: Setup) -> Found:
-        status = await self._status(manager, proposal.resource, setup)
+    async def _manager(self, manager: ServiceManager, setup: Setup) -> Found:
+        status = await self._status(manager, manager.resource, setup)
         if isinstance(status, Hold):
             return Found(hold=status)
         if status.state is ServiceState.BUSY:
             return Found(busy=f"{manager.kind} says {status.detail}")
-        if status.by_operator and not self._is_own_stop(proposal.resource, status):
+        if status.by_operator and not self._is_own_stop(manager.resource, status):
             return Found(stopped=f"{manager.kind} says {status.detail}")
         return NOTHING
 
     def _is_own_stop(self, resource: str, status: ServiceStatus) -> bool:
         """Whether heald itself stopped it last: by `stop`, or by a restart that did not come to its end.
 
-        What was stopped later than that can account for was stopped by somebody else. Where the manager does not know
-        when it was, what a failed attempt left lasts as long as its incidents: they close once it was well again.
+        What was stopped later than that can account for was stopped by somebody else. What succeeded since is passed
+        over if it was stopped before that already: it did not start it. Where the manager does not know when it was,
+        what a failed attempt left lasts as long as its incidents: they close once it was well again.
         """
-        mine = (it for it in reversed(self._board.attempts.values()) if it.resource == resource and not it.would)
-        newest = next(mine, None)  # ids are of the wall clock, which may have been set back since
-        if newest is None or (newest.remediation != "stop" and newest.state is AttemptState.SUCCEEDED):
-            return False
-        is_failed = newest.state is not AttemptState.SUCCEEDED
-        if status.stopped_for is not None:
-            slack = FAILED_ENDS_WITHIN if is_failed else STOP_SEEN_WITHIN
-            return since_end(newest, self._clock.stamp()) - status.stopped_for <= slack
-        return not is_failed or any(it in self._board.incidents for it in newest.incidents)
+        now, stopped_for = self._clock.stamp(), status.stopped_for
+        for attempt in reversed(self._board.attempts.values()):  # ids are of the wall clock, which may be set back
+            if attempt.resource != resource or attempt.would:
+                continue
+            is_failed = attempt.state is not AttemptState.SUCCEEDED
+            if attempt.remediation == "stop" or is_failed:
+                if stopped_for is None:
+                    return not is_failed or any(it in self._board.incidents for it in attempt.incidents)
+                slack = FAILED_ENDS_WITHIN if is_failed else STOP_SEEN_WITHIN
+                return since_end(attempt, now) - stopped_for <= slack
+            if stopped_for is None or stopped_for + _WHOLE_SECOND < age(attempt.claimed, now):
+                return False
+        return False
 
     async def _status(self, manager: ServiceManager, what: str, setup: Setup) -> ServiceStatus | Hold:
         """What a manager says; a hold where it cannot be asked."""

@@ -90,7 +90,7 @@ class Assembly:
         self.situation = situation = self._wire_people(health)
         self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
         self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
-        self.holds.is_storm = lambda: self.storm.is_on
+        self.holds.is_stormy = lambda: self.storm.is_on
         self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
         self.healing = Healing(
@@ -218,7 +218,7 @@ class Assembly:
         for part in (self.orders, self.storm, self.approvals, self.worse, self.pipeline, self.executor, self.janitor):
             part.replace(bindings)
         self.runs.replace(self.setup)
-        self.scheduler.concurrency = self.setup.settings.concurrency
+        self.scheduler.set_concurrency(self.setup.settings.concurrency)
         self.scheduler.replace(self.setup.checks)
         self.runs.flush()
 

@@ -169,10 +169,24 @@ class Bindings:
         limits += [limit for service in self.setup.services.values() for limit in service.limit or ()]
         return max(limit.window for limit in limits)
 
-    def conflicts(self, service: str | None) -> tuple[str, ...]:
-        """Files and units that hold acting on a service while they are there or at work."""
-        own = self.setup.services.get(service or "")
-        return self.setup.settings.conflicts + (own.conflicts if own else ())
+    @cached_property
+    def _services_of(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for service, manager in self.setup.managers.items():
+            found[manager.resource] = (*found.get(manager.resource, ()), service)
+        return found
+
+    def acted_on(self, resource: str, service: str | None) -> tuple[str, ...]:
+        """The services that a resource is of; one that no manager has is taken for the check's own service."""
+        return self._services_of.get(resource, (service,) if service else ())
+
+    def conflicts(self, services: Iterable[str | None]) -> list[str]:
+        """Files and units that hold acting on these services while they are there or at work."""
+        found = [*self.setup.settings.conflicts]
+        for name in services:
+            if name is not None:
+                found += self.setup.services[name].conflicts
+        return found
 
     def root_settle(self, service: str) -> float:
         """The longest settle of the steps on a service, by default 10 s: what its dependants wait at least."""

@@ -134,7 +134,8 @@ class Board:
 
     def open_incidents(self, key: LadderKey) -> Iterator[Incident]:
         """The open incidents that share a ladder, oldest first."""
-        return (incident for incident in self.incidents.values() if self.ladder_of.get(incident.id) == key)
+        ladder_of = self.ladder_of.get
+        return (incident for name, incident in self.incidents.items() if ladder_of(name) == key)
 
     def forget(self, now: Stamp, *, longest: float, rules: Mapping[str, Rule]) -> None:
         """Drop what no limit of at most `longest` seconds, no cooldown and no relapse can need any more."""

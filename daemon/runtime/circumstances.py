@@ -82,6 +82,7 @@ class Circumstances:
         if self._pause_file is None:
             return None
         try:
+            self._pause_file.stat()  # mostly there is none, and `read_text` is slow to say so
             return parse_pause(self._pause_file.read_text(errors="replace"))
         except FileNotFoundError:
             return None

@@ -59,7 +59,7 @@ class Connections:
             assert opening is not None  # noqa: S101  # no entry is kept without one
             entry.users += 1
             try:
-                return entry, await asyncio.shield(opening)
+                return entry, opening.result() if opening.done() else await asyncio.shield(opening)
             except BaseException as error:
                 self.leave(key, entry, is_broken=_has_failed(opening))
                 is_hasty = not is_own and entry.within < context.timeout and isinstance(error, CheckError | SickError)

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import types
 from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import Context
 from typing import Any
 
 from daemon.logs import log
@@ -202,6 +203,21 @@ class Drive:
 def _done(future: "asyncio.Future[Any]") -> Generator["asyncio.Future[Any]", None, None]:
     """Hand a future on to the calling task, as the coroutine gave it; raises what came of it."""
     yield future
+
+
+@types.coroutine
+def rest_in(context: Context, coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that waits for something, to its end, each of its steps in this context."""
+    while True:
+        error: BaseException | None = None
+        try:
+            yield waits_for
+        except BaseException as told:  # noqa: BLE001  # whatever it is, it is the coroutine's to take
+            error = told
+        try:
+            waits_for = context.run(coroutine.send, None) if error is None else context.run(coroutine.throw, error)
+        except StopIteration:
+            return
 
 
 def _finish(gate: asyncio.Future[None] | None) -> None:

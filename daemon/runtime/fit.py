@@ -64,6 +64,8 @@ class Fit:
             if kind is float and type(value) is float:  # the usual cases first; all else is looked at more closely
                 if not isfinite(value):
                     missing.append(name)
+            elif kind is str and type(value) is str and len(value) <= LONGEST_TEXT:
+                pass
             elif not (kind is bool and type(value) is bool) and not self._is_usable(name, value):
                 missing.append(name)
         if not missing:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from daemon.config.setup import Setup
 from daemon.engine.condition import View
 from daemon.engine.verification import is_before_verify
 from daemon.model.check import Run
@@ -28,6 +29,19 @@ class Finding:
     excused: tuple[str, ...] = ()
 
 
+class _Places:
+    """Services by what they are run as, and by what needs them: asked at every claim."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.run_as: dict[str, set[str]] = {}  # by resource
+        self.needed_by: dict[str, list[str]] = {}
+        for name, manager in setup.managers.items():
+            self.run_as.setdefault(manager.resource, set()).add(name)
+        for name, needed in setup.upstream.items():
+            for service in needed:
+                self.needed_by.setdefault(service, []).append(name)
+
+
 class Harm:
     """Who depends on what is acted on, which other subjects there are, and whether they are sick."""
 
@@ -37,11 +51,13 @@ class Harm:
         self._health = health
         self._orders = orders
         self._known: dict[tuple[str, frozenset[str]], list[str]] = {}  # dependants, by resource and checks
+        self._places: _Places | None = None  # of the configuration, once asked for
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration."""
         self._bindings = bindings
         self._known.clear()
+        self._places = None
 
     # ---- at the claim -------------------------------------------------------------------------------------------
 
@@ -132,12 +148,12 @@ class Harm:
 
     def _found_dependants(self, resource: str, checks: Iterable[str]) -> list[str]:
         setup = self._bindings.setup
-        targets = {name for name, manager in setup.managers.items() if manager.resource == resource}
-        if not targets:
+        places = self._places = self._places or _Places(setup)
+        targets = places.run_as.get(resource)
+        if targets is None:
             targets = {setup.checks[check].service or "" for check in checks if check in setup.checks}
-        return [
-            name for name, needed in setup.upstream.items() if name not in targets and not targets.isdisjoint(needed)
-        ]
+        found = {name for target in targets for name in places.needed_by.get(target, ())} - targets
+        return [name for name in setup.upstream if name in found] if found else []
 
     def _checks_of(self, services: Iterable[str]) -> list[str]:
         return [check for service in services for check in self._bindings.checks_of.get(service, ())]

@@ -28,8 +28,6 @@ from daemon.runtime.orders import Orders
 from daemon.runtime.situation import NOTHING, Found, Situation
 from daemon.runtime.worse import Worse
 
-_NO_LOOK = (None, None, None)
-
 
 class Healing:
     """The ladders: what would be done now, what holds it, and the claim of an attempt."""
@@ -199,6 +197,11 @@ class Healing:
         """Whether `drain` would return any."""
         return bool(self._queue)
 
+    @property
+    def is_deciding(self) -> bool:
+        """Whether anything is proposed, or in its second look: a claim may be about to come."""
+        return bool(self._queue or self._looking)
+
     def is_looking(self, key: LadderKey) -> bool:
         """Whether the ladder's second look is under way."""
         return key in self._looking
@@ -207,12 +210,11 @@ class Healing:
 
     def facts(self, proposal: Proposal, *, found: Found = NOTHING) -> Facts:
         """What the guards may look at, now."""
-        reserved = {
-            name: key[0]
-            for (name, would), key in self._reserved.items()
-            if key != key_of(proposal) and (proposal.would or not would)
+        own, would = key_of(proposal), proposal.would
+        others = {
+            it: key[0] for (it, of_would), key in self._reserved.items() if key != own and (would or not of_would)
         }
-        return self._situation.facts(proposal, reserved=reserved, found=found)
+        return self._situation.facts(proposal, reserved=others, found=found)
 
     def too_few(self, proposal: Proposal, besides: Iterable[Member]) -> str | None:
         """Why `min_healthy` would hold a proposal if these incidents' members were acted on too."""
@@ -249,10 +251,10 @@ class Healing:
         """Ask the guards again with what the second look found; claim the attempt if none holds."""
         key = key_of(proposal)
         self._looking.discard(key)
-        place = (proposal.resource, proposal.would)
-        if self._reserved.get(place) == key:
+        if self._reserved.get(place := (proposal.resource, proposal.would)) == key:
             del self._reserved[place]
-        verdict, run, view = self._looks.pop((proposal.rule.name, proposal.check, proposal.subject), _NO_LOOK)
+        looked = (proposal.rule.name, proposal.check, proposal.subject)
+        verdict, run, view = self._looks.pop(looked, (None, None, None))
         if not self._looking:
             self._looks.clear()
         ladder = self._board.ladders.get(key)

@@ -21,6 +21,7 @@ class Health:
         self._board = board
         self._down: dict[str, bool] = {}  # by check: whether its newest known run had `up` 0
         self._members: dict[str, dict[str, bool]] = {}  # by check of a service with members: who is healthy
+        self._missing: dict[str, dict[str, float]] = {}  # likewise: who was there, and since when it is not
         self._blind: dict[str, str] = {}  # by check: why its newest run could not look
         self._counted = self._find_counted()  # checks whose subjects are members of a service with min_healthy
         self._was_sick: dict[str, bool] = {}
@@ -32,6 +33,7 @@ class Health:
         self._counted = self._find_counted()
         self._down = {check: down for check, down in self._down.items() if check in bindings.by_check}
         self._members = {check: seen for check, seen in self._members.items() if check in bindings.by_check}
+        self._missing = {check: since for check, since in self._missing.items() if check in bindings.by_check}
         self._blind = {check: why for check, why in self._blind.items() if check in bindings.by_check}
 
     def saw(self, run: Run) -> None:
@@ -42,12 +44,21 @@ class Health:
         if self._blind:
             self._blind.pop(run.check, None)
         if run.check in self._counted:
-            self._members[run.check] = {it.subject: it.samples.get("up") == 1 for it in run.readings}
+            self._members[run.check] = self._found(run)
         is_down = False
         for reading in run.readings:
             if reading.samples.get("up") == 0:
                 is_down = True
         self._down[run.check] = is_down
+
+    def _found(self, run: Run) -> dict[str, bool]:
+        """The members by a run: who was there and is found no more is one, and not healthy, until it has vanished."""
+        found = {it.subject: it.samples.get("up") == 1 for it in run.readings}
+        missing, lasts = self._missing.get(run.check, {}), self._bindings.setup.checks[run.check].vanish_after
+        gone = self._members.get(run.check, {}).keys() - found.keys()
+        since = {name: at for name in gone if run.ended - (at := missing.get(name, run.ended)) < lasts}
+        self._missing[run.check] = since
+        return {**found, **dict.fromkeys(sorted(since), False)}
 
     def judged(self, check: Check, at: float) -> None:
         """Note, after a run was judged, whether its service became well."""
@@ -62,6 +73,10 @@ class Health:
     def is_down(self, check: str) -> bool:
         """Whether a check's newest known run had `up` 0."""
         return self._down.get(check, False)
+
+    def has_seen(self, check: str) -> bool:
+        """Whether a check could look at all since heald began."""
+        return check in self._down
 
     def sees(self, check: str) -> bool:
         """Whether anything is known by a check: it has run since heald began, and its newest run could look."""
@@ -79,8 +94,9 @@ class Health:
         nobody knows what will become of `others`, which are acted on at the same time. Who acts for no member that is
         known, as a check without subjects has it done, takes one of the healthy down.
         """
+        checks = self._bindings.checks_of.get(service.name, ())
         healthy: dict[str, bool] = {}
-        for check in self._bindings.checks_of.get(service.name, ()):
+        for check in checks:
             for subject, is_up in self._members.get(check, {}).items():
                 healthy[subject] = is_up and healthy.get(subject, True)
         wanted = service.min_healthy or 0.0
@@ -88,6 +104,9 @@ class Health:
             wanted = math.ceil(wanted * len(healthy) / 100)
         if not healthy:
             return f"no check has found the members of {service.name} yet, so how many would stay healthy is not known"
+        if blind := next((check for check in checks if check in self._counted and check in self._blind), None):
+            why = f"{blind} could not look: {self._blind[blind]}"
+            return f"how many members of {service.name} are healthy is not known: {why}"
         touched = {acted_on, *others}
         staying = sum(is_up for subject, is_up in healthy.items() if subject not in touched)
         staying = max(0, staying - len(touched - healthy.keys()))

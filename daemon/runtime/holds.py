@@ -33,8 +33,8 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
-        self.is_storm: Callable[[], bool] = lambda: True  # whether people know of a storm
         self.on_cut_off: Callable[[], None] = lambda: None  # when the self test holds something
+        self.is_stormy: Callable[[], bool] = lambda: False  # whether an incident of its own tells of a storm
         self._held_at: dict[LadderKey, float] = {}
         self._recorded: dict[LadderKey, HoldReason] = {}
         self._words: dict[LadderKey, Hold] = {}  # the newest: the same reason may last longer than was recorded
@@ -50,7 +50,7 @@ class Holds:
         ladder = self._board.ladders[key]
         held_for, since = ladder.held_for, self._held_at.get(key)
         told = [it for it in self._firing(key) if not self._is_muted(it)]
-        if since is not None and told and ladder.hold is not None and self._is_counted(ladder.hold):
+        if since is not None and told and ladder.hold is not None and self._counts(ladder.hold):
             held_for += now.boottime - since
         self._held_at[key] = now.boottime
         recorded = self._recorded.get(key, ladder.hold)
@@ -78,12 +78,9 @@ class Holds:
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
             self.hand_over(key, hold.reason, hold.sentence)
 
-    def _is_counted(self, reason: HoldReason) -> bool:
-        """Whether time held so counts towards `escalate_after`.
-
-        People know of a storm until it is over; what waits for its turn after that may wait for ever.
-        """
-        return reason not in NOT_ESCALATED or (reason is HoldReason.STORM and not self.is_storm())
+    def _counts(self, reason: HoldReason) -> bool:
+        """Whether time so held counts towards `escalate_after`; of a storm once its own incident is over."""
+        return not self.is_stormy() if reason is HoldReason.STORM else reason not in NOT_ESCALATED
 
     def now(self, incident: Incident) -> Incident:
         """The incident as it is held now; what was recorded are the words of when its reason changed."""
@@ -204,7 +201,7 @@ class Holds:
         open for `escalate_after`.
         """
         ladder = self._board.ladders[key]
-        made = "would have been made, on paper," if ladder.would else "was made"
+        made = "would have been made, on paper," if ladder.would else "was made or ruled out"
         sentence = f"every try of every step {made} and it is not well"
         if not ladder.exhausted:
             self._board.put_ladder(replace(ladder, exhausted=True))

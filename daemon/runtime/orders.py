@@ -3,11 +3,15 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
+from daemon.engine.condition_error import did_you_mean
 from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
+from daemon.logs import log
 from daemon.model.check import Check
-from daemon.model.incident import Hold, HoldReason
+from daemon.model.incident import OWN, Hold, HoldReason
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
+from daemon.model.rule import Severity
 from daemon.model.units import rough_duration
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
@@ -26,9 +30,14 @@ class Orders:
         self._open: tuple[float, list[tuple[Window, float]]] = (float("-inf"), [])
 
     def replace(self, bindings: Bindings) -> None:
-        """Go on with another configuration; orders of people stay."""
+        """Go on with another configuration; orders of people stay, and one that covers nothing by now is said."""
+        before = {order.id for order in self.in_force() if self._idle(order)}
         self._bindings = bindings
         self._open = (float("-inf"), [])
+        for order in self.in_force():
+            if order.id not in before and (wrong := self._idle(order)) is not None:
+                said = f"{order.id} of {order.who} ({words(order.matchers)}) covers nothing any more: {wrong}."
+                log.warning("order_idle", said, order=order.id, who=order.who)
 
     # ---- what covers it -----------------------------------------------------------------------------------------
 
@@ -105,6 +114,31 @@ class Orders:
         )
         self._board.put_order(order)
         return order
+
+    def must_exist(self, matchers: Sequence[Matcher]) -> None:
+        """Raises ValueError for a name that covers nothing: who believes it does works on what heald will act on."""
+        setup = self._bindings.setup
+        known: dict[str, list[str]] = {
+            "rule": [*self._bindings.rules],
+            "check": [*setup.checks],
+            "service": [*setup.services],
+            "severity": [severity.value for severity in Severity],
+        }
+        for field, operator, pattern in matchers:
+            names = known.get(field)  # subjects come and go, and labels may be missing
+            if names is None or operator != "=" or pattern.startswith(OWN):
+                continue
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = did_you_mean(pattern, names)
+                raise ValueError(f"there is no {field} {pattern}" + (f"; {near}" if near else ""))
+
+    def _idle(self, order: Order) -> str | None:
+        """Why an order covers nothing, in a sentence."""
+        try:
+            self.must_exist(order.matchers)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def end(self, order_id: str, *, who: str) -> Order:
         """End an order. Raises LookupError if there is none in force of that id."""

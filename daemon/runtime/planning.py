@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from daemon.model.explanation import PlanEntry
+from daemon.model.explanation import PLANNED_AT_MOST, PlanEntry
 from daemon.model.incident import HoldReason, IncidentState
 from daemon.model.rule import Verdict
 from daemon.protocols import Clock
@@ -12,7 +12,6 @@ from daemon.runtime.bindings import Bindings
 from daemon.runtime.outlooks import Draft, Outlooks
 from daemon.runtime.standing import Outlook, Place, Standings
 
-PLANNED_AT_MOST = 50  # entries: each is asked for its plan, for ten seconds at most
 Pair = tuple[Place, Outlook]
 
 
@@ -74,7 +73,7 @@ def _answer(outlook: Outlook, wall: float) -> str:
     if outlook.impossible is not None:
         return f"its next step cannot be done: {outlook.impossible}"
     if step is None or not step.is_left:
-        return "every try of every step was made: it is for people now"
+        return "every try of every step was made or ruled out: it is for people now"
     what = f"{step.remediation} of {step.resource}"
     if not step.held:
         return f"{what} would be done now, once a second look confirms it"
@@ -84,4 +83,5 @@ def _answer(outlook: Outlook, wall: float) -> str:
         then += " in its turn, the lowest service first and one at a time"
     if first.reason is HoldReason.APPROVAL and outlook.facts is not None and outlook.facts.approval is None:
         return f"people would be asked now to agree to {what}; once they do it would be {then}"
-    return f"{what} is held by {said(first, wall)}; after that it would be {then}"
+    after = "once they do" if first.reason is HoldReason.APPROVAL else "after that"  # at its end it is asked anew
+    return f"{what} is held by {said(first, wall)}; {after} it would be {then}"

@@ -119,7 +119,7 @@ class Runs:
         """Give the store what is new, and wake the executor where something is proposed."""
         rows = self._board.take_rows()
         if rows and self.remembers:
-            self._store.submit(*rows)
+            self._store.submit(*rows, may_wait=self._healing.is_deciding)
         if self._healing.has_proposals:
             self.proposed.set()
 

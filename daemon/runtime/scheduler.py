@@ -1,11 +1,10 @@
 """When runs begin: one heap for all checks and timers, one wake-up of the loop for all that is due together.
 
-A task per check that sleeps would cost a wake-up each and fall behind first; here a turn pops what is due and starts
-it. The loop's timer calls the turns, no task awaits them, which saves a step of a task at each.
+A task per check that sleeps would cost a wake-up each and fall behind first; here a turn pops what is due, and it is
+carried out (`carriers`). The loop's timer calls the turns, no task awaits them, which saves a step of a task at each.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -14,12 +13,11 @@ from typing import Any, Never
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.protocols import Clock
+from daemon.runtime.carriers import Carriers
 from daemon.runtime.timetable import TIMER, Entry, Slot, Timer, aligned, next_due, phase, why_waiting
 
 LONGEST_SLEEP = 5.0  # seconds: a suspended host stops the loop's clock, not the steady one; and `progress` must move
 _SHORTEST_SLEEP = 1e-6  # seconds: less may not move a clock's floating point at all
-AT_ONCE = 2  # runs that begin in one step of the loop, which then sees to all else
-_CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
 
 
 class Scheduler:
@@ -46,32 +44,38 @@ class Scheduler:
         on_skip: Callable[[Check, str], None],
     ) -> None:
         self.progress = 0  # moves with every turn, at least once in LONGEST_SLEEP: the watchdog reads it
-        self.concurrency = concurrency  # most runs in flight; what is due beyond waits for a place
         self._clock = clock
-        self._start_run = start_run
         self._interval = interval
         self._coalesce = coalesce
         self._spread = spread
-        self._gives_way = gives_way
-        self._on_lag = on_lag
         self._on_skip = on_skip
         self._heap: list[Entry] = []
         self._serial = 0  # of entries: unique, so that nothing behind it is compared
         self._slots: dict[str, Slot] = {}
         self._leaving: dict[str, Slot] = {}  # removed, but their last run has not ended
         self._fresh: list[Slot] = []  # their runs came due in this turn
-        self._waiting: deque[Slot] = deque()  # their runs wait for a place
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._carriers = Carriers(
+            clock=clock,
+            start_run=start_run,
+            concurrency=concurrency,
+            gives_way=gives_way,
+            on_lag=on_lag,
+            on_end=self._ended,
+            on_failure=self._fail,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None  # None: nothing is started
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0  # steady seconds
-        self._going_on: asyncio.Handle | None = None  # more runs begin with the loop's next step, and not before
         self._failed: asyncio.Future[None] | None = None
 
     @property
     def in_flight(self) -> int:
         """How many runs have begun and not ended."""
-        return len(self._tasks)
+        return self._carriers.in_flight
+
+    def set_concurrency(self, most: int) -> None:
+        """Say how many runs may be in flight; what is due beyond waits for a place."""
+        self._carriers.concurrency = most
 
     # ---- the timetable ------------------------------------------------------------------------------------------
 
@@ -81,7 +85,7 @@ class Scheduler:
         former = {**self._leaving, **self._slots}
         self._slots = {}
         for order, (name, check) in enumerate(checks.items()):
-            slot = former.pop(name, None) or Slot(name, self._ended)
+            slot = former.pop(name, None) or Slot(name)
             slot.order = order
             if slot.check is not check and self._place(slot, check, now):
                 self._enter(slot)
@@ -91,7 +95,7 @@ class Scheduler:
             slot.entry = 0
         self._leaving = {name: slot for name, slot in former.items() if slot.is_running}
         self._fresh = [slot for slot in self._fresh if slot.wanted is not None]
-        self._waiting = deque(slot for slot in self._waiting if slot.wanted is not None)
+        self._carriers.drop_unwanted()
         self._heap = [entry for entry in self._heap if isinstance(entry[3], Timer) or entry[3].entry == entry[2]]
         heapify(self._heap)
 
@@ -140,6 +144,7 @@ class Scheduler:
         """The standing task. Cancelled, nothing is started any more; runs in flight go on (`drain`)."""
         self._loop = asyncio.get_running_loop()
         failed = self._failed = self._loop.create_future()
+        self._carriers.is_at_rest = False
         self._arm(self._clock.steady())
         try:
             await failed
@@ -149,10 +154,10 @@ class Scheduler:
 
     def _rest(self) -> None:
         self._loop = None
-        for handle in (self._alarm, self._going_on):
-            if handle is not None:
-                handle.cancel()
-        self._alarm = self._going_on = None
+        self._carriers.is_at_rest = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _arm(self, now: float) -> None:
         """Have the loop call the next turn."""
@@ -180,7 +185,7 @@ class Scheduler:
                         item.callback()
                 elif item.entry == serial:
                     self._come_due(item, now)
-            self._begin(now)
+            self._begin()
         except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
             self._fail(error)
         else:
@@ -196,7 +201,7 @@ class Scheduler:
         elif slot.wanted is None:
             self._want(slot, due)
         elif slot.turn != self.progress:
-            self._skip(slot, why_waiting(len(self._tasks), self.concurrency))
+            self._skip(slot, why_waiting(self.in_flight, self._carriers.concurrency))
 
     def _skip(self, slot: Slot, why: str) -> None:
         if slot.check is not None:
@@ -218,51 +223,18 @@ class Scheduler:
 
     # ---- runs ---------------------------------------------------------------------------------------------------
 
-    def _begin(self, now: float) -> None:
-        """Start what waits, in order of due time and then of the file, while there are places."""
+    def _begin(self) -> None:
+        """Have what waits begin, in order of due time and then of the file."""
         if len(self._fresh) > 1:
             self._fresh.sort(key=Slot.rank)
-        self._waiting += self._fresh
+        self._carriers.waiting += self._fresh
         self._fresh.clear()
-        if self._going_on is None:
-            self._begin_some(now)
+        self._carriers.begin()
 
-    def _begin_some(self, now: float) -> None:
-        """Start a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
-        begun, most = 0, 1 if self._gives_way() else AT_ONCE
-        while self._loop is not None and self._waiting and begun < most and len(self._tasks) < self.concurrency:
-            slot = self._waiting.popleft()
-            if slot.check is None or slot.wanted is None:
-                continue
-            due, slot.wanted = slot.wanted, None
-            task = self._loop.create_task(self._start_run(slot.check))
-            self._tasks.add(task)
-            slot.is_running = True
-            slot.ran_for = due
-            self._on_lag(now - due)
-            task.add_done_callback(slot.on_end)
-            begun += 1
-        if begun and self._waiting and self._loop is not None:
-            self._going_on = self._loop.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        self._going_on = None
-        try:
-            self._begin_some(self._clock.steady())
-        except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
-            self._fail(error)
-
-    def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        slot.is_running = False
-        try:
-            if not task.cancelled():
-                task.result()
-            elif self._loop is not None:
-                self._skip(slot, "its run was cancelled from inside")
-            self._follow(slot)
-        except Exception as error:  # noqa: BLE001  # a bug of ours: carried to `run`, which raises it
-            self._fail(error)
+    def _ended(self, slot: Slot, is_cancelled: bool) -> None:
+        if is_cancelled and self._loop is not None:
+            self._skip(slot, "its run was cancelled from inside")
+        self._follow(slot)
 
     def _follow(self, slot: Slot) -> None:
         """See what comes after a run."""
@@ -277,8 +249,8 @@ class Scheduler:
             if slot.again is not None:
                 self._want(slot, slot.again)
                 slot.again = None
-        if self._fresh or self._waiting:
-            self._begin(self._clock.steady())
+        if self._fresh or self._carriers.waiting:
+            self._begin()
 
     def _fail(self, error: Exception) -> None:
         if self._failed is not None and not self._failed.done():
@@ -290,11 +262,4 @@ class Scheduler:
     async def drain(self, grace: float) -> None:
         """Start nothing more; let runs in flight end within `grace` seconds, then cancel them."""
         self._rest()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
-        if self._tasks:
-            log.error("runs_left", f"{len(self._tasks)} runs ignore their cancellation and are left behind.")
+        await self._carriers.drain(grace)

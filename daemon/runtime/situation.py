@@ -1,8 +1,9 @@
 """What the guards may look at when a proposal is weighed: gathered here, judged in the engine."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from daemon.engine.guards import Facts, Proposal
 from daemon.engine.guards_of_people import conflict
@@ -22,6 +23,8 @@ from daemon.runtime.flaps import Flaps
 from daemon.runtime.health import Health
 from daemon.runtime.orders import Orders, scope_of
 from daemon.runtime.storm import Storm
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +72,8 @@ class Situation:
 
     def facts(self, proposal: Proposal, *, reserved: dict[str, str], found: Found = NOTHING) -> Facts:
         """All of it, now. `reserved` are resources in somebody else's second look, by the rule that proposed."""
-        around, watches, scope = self._circumstances, self._board.watches.values(), proposal.scope
+        around, scopes, resource = self._circumstances, self._scopes(proposal), proposal.resource
+        watches = [watch for watch in self._board.watches.values() if watch.attempt.resource == resource]
         now = self._clock.stamp()  # the one that is claimed with: no jump comes between the guards and the claim
         around.watch_clock(now)
         sick = self._health.sick_upstream(proposal.service)
@@ -78,18 +82,18 @@ class Situation:
             settings=self._bindings.setup.settings,
             shutting_down=around.shutting_down,
             store_why=around.store_why(),
-            paused_why=around.watch_pause() or self._orders.paused_why(scope),
+            paused_why=around.watch_pause() or _first(self._orders.paused_why, scopes),
             grace_until=around.grace_until,
             jumped_until=around.jumped_until,
             readings_from=around.readings_from,
             self_test_why=self._health.self_test(),
-            maintenance=self._orders.maintenance(scope),
-            silenced=self._orders.silenced(scope),
+            maintenance=_first(self._orders.maintenance, scopes),
+            silenced=_first(self._orders.silenced, scopes),
             stopped_why=found.stopped,
             flap_percent=self._flaps.too_many((proposal.rule.name, proposal.check, proposal.subject)),
             storm=self._storm.hold(proposal.service),
             min_healthy_why=self.too_few(proposal),
-            conflict_why=self._conflict(proposal.service) or found.conflict,
+            conflict_why=self._conflict(scope.service for scope in scopes) or found.conflict,
             approval=self.approval(proposal),
             attempts=list(self._board.attempts.values()),
             watches={watch.attempt.resource: watch for watch in watches if not watch.attempt.would},
@@ -110,7 +114,7 @@ class Situation:
             jumped_until=around.jumped_until,
             self_test_why=self._health.self_test(),
             storm=self._storm.hold(None) if self._storm.is_on else None,
-            conflict_why=self._conflict(None),
+            conflict_why=self._conflict(()),
         )
         for guard in (startup_grace, clock_jumped, self_test, storm, conflict):
             if (hold := guard(None, facts)) is not None:
@@ -119,6 +123,12 @@ class Situation:
     def scope(self, binding: Binding, subject: str) -> Scope:
         """What an incident of this rule, check and subject is about."""
         return scope_of(self._bindings, binding.rule.name, binding.check, subject, str(binding.rule.severity))
+
+    def _scopes(self, proposal: Proposal) -> list[Scope]:
+        """What the incident is about, and every other service that the step would act on."""
+        scope, services = proposal.scope, self._bindings.setup.services
+        others = [name for name in self._bindings.acted_on(proposal.resource, scope.service) if name != scope.service]
+        return [scope, *(replace(scope, service=name, labels=services[name].labels) for name in others)]
 
     def is_quiet(self, incident: Incident) -> bool:
         """Whether people want to be left in peace about an incident: a silence or maintenance covers it."""
@@ -134,12 +144,15 @@ class Situation:
 
     def too_few(self, proposal: Proposal, besides: Iterable[Member] = ()) -> str | None:
         """Why too few members of the service would stay healthy; `besides` are acted on at the same time."""
-        service = self._bindings.setup.services.get(proposal.service or "")
-        if service is None or service.min_healthy is None:
-            return None
-        checks = self._bindings.checks_of[service.name]
-        others = {subject for check, subject in (*self._acted_on(proposal), *besides) if check in checks}
-        return self._health.too_few(service, proposal.subject, others)
+        for name in self._bindings.acted_on(proposal.resource, proposal.service):
+            service, checks = self._bindings.setup.services[name], self._bindings.checks_of[name]
+            if service.min_healthy is None:
+                continue
+            others = {subject for check, subject in (*self._acted_on(proposal), *besides) if check in checks}
+            acted_on = proposal.subject if proposal.check in checks else ""  # of another service: no member of this one
+            if (why := self._health.too_few(service, acted_on, others)) is not None:
+                return why
+        return None
 
     def _acted_on(self, proposal: Proposal) -> Iterator[Member]:
         """What other ladders' attempts under way were made for: until they are verified it may become anything."""
@@ -149,8 +162,18 @@ class Situation:
             if not is_own and (proposal.would or not attempt.would):
                 yield from watch.members
 
-    def _conflict(self, service: str | None) -> str | None:
-        for path in self._bindings.conflicts(service):
-            if path.startswith("/") and Path(path).exists():
-                return f"{path} is there: what made it must not be disturbed"
+    def _conflict(self, services: Iterable[str | None]) -> str | None:
+        for path in self._bindings.conflicts(services):
+            if not path.startswith("/"):
+                continue
+            try:
+                if Path(path).exists():
+                    return f"{path} is there: what made it must not be disturbed"
+            except OSError as error:  # a folder that heald may not enter
+                return f"it is not known whether {path} is there: {error.strerror}"
         return None
+
+
+def _first(asked: Callable[[Scope], _Found | None], scopes: Iterable[Scope]) -> _Found | None:
+    """What covers the first of some that is covered."""
+    return next((found for scope in scopes if (found := asked(scope)) is not None), None)

@@ -1,7 +1,7 @@
 """Many sick at once is not many faults: something under them all is, or heald itself is cut off."""
 
 from daemon.logs import log
-from daemon.model.incident import Hold, HoldReason
+from daemon.model.incident import OWN, Hold, HoldReason
 from daemon.model.units import format_duration
 from daemon.protocols import Clock
 from daemon.runtime.bindings import Bindings
@@ -21,7 +21,7 @@ class Storm:
         self._bindings = bindings
         sentence = "nothing is acted on until it is over, and then on one service at a time, the lowest first"
         self._said = SaidOnce(HoldReason.STORM, sentence, board=board, orders=orders, clock=clock)
-        self._health, self._orders = health, orders
+        self._board, self._health, self._orders = board, health, orders
         self._clock = clock
         self._looked = float("-inf")
         self._newest: float | None = None  # when it was last seen, steady seconds; None: none, and none to wait for
@@ -98,7 +98,8 @@ class Storm:
             is_sick = self._health.why_sick(name) is not None
             if not is_sick:
                 self._excused.discard(name)
-                self._left.discard(name)
+                if all(self._health.has_seen(check) for check in self._bindings.checks_of[name]):
+                    self._left.discard(name)
             elif self._is_planned(name):
                 self._left.discard(name)
                 continue
@@ -132,6 +133,13 @@ class Storm:
         self._said.close()
 
     def resume(self) -> None:
-        """Go on after a restart: a storm that nobody saw end is taken for one that rages."""
+        """Go on after a restart: a storm that nobody saw end is taken for one that rages.
+
+        Where one holds anything, who has an open incident is taken for who was sick in it, until its checks have run.
+        """
         if self._said.incident() is not None:
             self._newest = self._clock.steady()
+        mine = [incident for incident in self._board.incidents.values() if not incident.rule.startswith(OWN)]
+        if any(incident.hold is HoldReason.STORM for incident in mine):
+            services = self._bindings.setup.services
+            self._left = {name for it in mine if (name := it.service) is not None and name in services}

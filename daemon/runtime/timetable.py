@@ -1,10 +1,8 @@
 """What the scheduler's heap holds, and the arithmetic of due times. Times are steady seconds."""
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Callable
-from functools import partial
 
 from daemon.model.check import Check
 
@@ -27,7 +25,7 @@ class Timer:
 
 
 class Slot:
-    """One check's place in the timetable. `ended` is called with it and the task of a run that ended."""
+    """One check's place in the timetable."""
 
     __slots__ = (
         "again",
@@ -38,14 +36,13 @@ class Slot:
         "interval",
         "is_running",
         "name",
-        "on_end",
         "order",
         "ran_for",
         "turn",
         "wanted",
     )
 
-    def __init__(self, name: str, ended: Callable[["Slot", "asyncio.Task[None]"], None]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.check: Check | None = None  # None: not placed yet, or removed
         self.order = 0  # its place in the file
@@ -58,7 +55,6 @@ class Slot:
         self.wanted: float | None = None  # a run is to begin as soon as it may, since it was due then
         self.turn = 0  # in which that came up
         self.again: float | None = None  # another run is to follow the one in flight, since it was due then
-        self.on_end = partial(ended, self)
 
     def rank(self) -> tuple[float, int]:
         """Which of two runs begins first: the one due earlier, then the one that stands first in the file."""

@@ -33,7 +33,7 @@ class Verifying:
         """Whether a run judges nothing for this ladder: something is being done to its resource."""
         for watch in self._board.watches.values():
             attempt = watch.attempt
-            touches = attempt.resource == resource or (attempt.rule, attempt.ladder) == (rule, resource)
+            touches = attempt.resource == resource or (attempt.ladder == resource and attempt.rule == rule)
             if touches and not attempt.would and is_before_verify(watch, began):
                 return True
         return False

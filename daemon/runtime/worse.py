@@ -76,18 +76,18 @@ class Worse:
         """A run was judged so, by rule and subject: see whether anything became worse."""
         if not self._watched:
             return
-        now, is_bad = self._clock.stamp(), is_sick(run, said)
+        now = self._clock.stamp()
         if is_sweep := now.boottime - self._swept >= _SWEEP:
             self._swept = now.boottime
         for name, (key, checks) in list(self._watched.items()):  # at every run, with as many as were lately made
             ladder = self._board.ladders.get(key)
             if ladder is None or not ladder.tries or ladder.worse:  # begun anew, or stopped
                 self._let_go(name)
-            elif is_sweep or (is_bad and run.check in checks):
+            elif (tells := run.check in checks and is_sick(run, said)) or is_sweep:
                 attempt = self._board.attempts.get(name)  # none: its claim was not committed
                 if attempt is None or self._is_past(attempt, now, run.began):
                     self._let_go(name)
-                elif is_bad and run.check in checks and attempt.state is not AttemptState.RUNNING:
+                elif tells and attempt.state is not AttemptState.RUNNING:
                     self._look(attempt, run, said, now)
 
     def _let_go(self, name: str) -> None:

@@ -1,6 +1,5 @@
 """A state file in memory: for simulated daemons, which are killed a thousand times a second and read no disk."""
 
-import functools
 import sqlite3
 from pathlib import Path
 
@@ -18,13 +17,50 @@ class Memory:
     """What a killed daemon leaves behind for the next one. Close it when no more will come."""
 
     def __init__(self) -> None:
-        self.connection = _connected()
-        _template().backup(self.connection)
-        self.connection.execute("PRAGMA foreign_keys = ON")
+        self._known = _spare.pop() if _spare else _Known()
+        self.connection = self._known.connection
+        self._is_closed = False
+
+    def database(self) -> Database:
+        """As it is for a daemon that begins: with nothing in mind but what the last one wrote."""
+        if self.connection.in_transaction:
+            self.connection.rollback()
+        self._known.database.forget()
+        return self._known.database
 
     def close(self) -> None:
         """Forget all of it."""
-        self.connection.close()
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._known.clear()
+        except sqlite3.Error:
+            self.connection.close()
+        else:
+            _spare.append(self._known)
+
+
+class _Known:
+    """A connection, empty again after each memory: its statements are kept, which take longer to read than to run."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        migrate(self.connection, _PLACE, MIGRATIONS)
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        self.database = Database(self.connection)
+        names = self.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        tables = [name for (name,) in names if not name.startswith("sqlite_")]
+        self._tables = tables[::-1]  # what refers to others goes before them
+
+    def clear(self) -> None:
+        """Raises sqlite3.Error."""
+        with self.database.transaction():
+            for table in self._tables:
+                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # our own names
+
+
+_spare: list[_Known] = []
 
 
 class _MemoryWriter(Writer):
@@ -35,7 +71,7 @@ class _MemoryWriter(Writer):
         self._memory = memory
 
     def _open(self) -> None:
-        self._database = Database(self._memory.connection)
+        self._database = self._memory.database()
         self._must_reopen = False
 
     def _check_place(self) -> None:
@@ -52,15 +88,3 @@ def open_in_memory(memory: Memory, clock: Clock) -> Store:
     writer = _MemoryWriter(memory, clock)
     writer.open()
     return Store(Worker(threaded=False), writer, clock, 0.0, HISTORY_EVERY)
-
-
-def _connected() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-
-
-@functools.cache
-def _template() -> sqlite3.Connection:
-    """An empty state file with the newest schema, made once."""
-    connection = _connected()
-    migrate(connection, _PLACE, MIGRATIONS)
-    return connection

@@ -11,6 +11,7 @@ from daemon.store.sentences import of_sqlite, of_system
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "heald.db"
+LOG_SOON, LOG_LATEST = 1000, 4000  # pages of the log (4 KiB each) that history, and any other, puts into the file
 BUSY_SECONDS = 1.0  # how long to wait for another program that has the file, a backup or a curious shell
 
 
@@ -58,6 +59,7 @@ def connect(path: Path, migrations: Path) -> sqlite3.Connection:
             "auto_vacuum = INCREMENTAL",  # only heeded in a new file, before the first table
             "journal_mode = WAL",
             "synchronous = FULL",  # a commit that returned is on the disk
+            f"wal_autocheckpoint = {LOG_LATEST}",
             "foreign_keys = ON",
             f"journal_size_limit = {16 * 2**20}",
         ):

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from daemon.errors import StoreError
@@ -121,6 +122,8 @@ class Table(Generic[R]):
         self.name = name
         self.row = row
         self._fields = [_field(it.name, hints[it.name]) for it in fields(dataclass) if it.name not in leave_out]
+        self._writes = [it.write for it in self._fields]
+        self._read = attrgetter(*(it.name for it in self._fields))
         self.names = [column for it in self._fields for column in it.columns]
         self.columns = ", ".join(f'"{column}"' for column in self.names)
         names = [*self.names, more] if more else self.names
@@ -139,8 +142,8 @@ class Table(Generic[R]):
     def encode(self, row: R, origins: Origins) -> list[Value]:
         """The columns of a row."""
         values: list[Value] = []
-        for it in self._fields:
-            it.write(values, getattr(row, it.name), origins)
+        for write, value in zip(self._writes, self._read(row), strict=True):
+            write(values, value, origins)
         return values
 
     def decode(self, values: Sequence[Any], origins: Origins) -> R:

@@ -13,6 +13,7 @@ from daemon.model.order import Order
 from daemon.model.remediation import Attempt
 from daemon.model.track import HoldRecord, Remembered, Track
 from daemon.store.counting import Counting
+from daemon.store.opening import LOG_LATEST, LOG_SOON
 from daemon.store.rows import (
     APPROVALS,
     ATTEMPTS,
@@ -44,6 +45,8 @@ _UNFIT = (
     AttributeError,
 )
 """What a row raises that is not what its type says."""
+_FORGIVING = "PRAGMA synchronous = NORMAL", f"PRAGMA wal_autocheckpoint = {LOG_SOON}"
+_STRICT = "PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {LOG_LATEST}"
 _SPARE_PAGES = 1000  # free pages (4 KiB each) worth keeping: history comes and goes
 _NEVER = Stamp(wall=0.0, boot="", boottime=0.0, host="", synchronised=False)
 
@@ -119,6 +122,12 @@ class Database:
             # As a script: a single statement is left after its first step, which frees one page.
             self._connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, 2000)})")
 
+    def forget(self) -> None:
+        """Have nothing in mind of what was read and written so far: another daemon goes on with the file."""
+        self.origins.forget()
+        self._counting.forget()
+        self.unfit = 0
+
     def close(self) -> None:
         """Put the log into the file and close it; an open transaction is rolled back."""
         with contextlib.suppress(sqlite3.Error):  # what is committed is safe in the log as well
@@ -127,9 +136,12 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
-        """All of it or nothing; on the disk when it is left, unless that is said not to matter."""
+        """All of it or nothing; on the disk when it is left, unless that is said not to matter.
+
+        What does not matter so also puts a long log into the file: that waits for the disk, as no claim should.
+        """
         if not durable:
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._set(_FORGIVING)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
@@ -143,7 +155,11 @@ class Database:
             raise
         finally:
             if not durable:
-                self._connection.execute("PRAGMA synchronous = FULL")
+                self._set(_STRICT)
+
+    def _set(self, settings: Iterable[str]) -> None:
+        for setting in settings:
+            self._connection.execute(setting)
 
     # ---- writing ------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Never, TypeVar
@@ -14,7 +13,7 @@ from daemon.model.remediation import Attempt
 from daemon.model.track import HistoryRow
 from daemon.protocols import Clock
 from daemon.store.batches import Batches
-from daemon.store.buffer import Buffer
+from daemon.store.groups import Groups
 from daemon.store.opening import MIGRATIONS
 from daemon.store.reading import Reading
 from daemon.store.rows import Row
@@ -32,14 +31,6 @@ ATTEMPTS_FOR = 400 * DAY  # seconds that attempts are kept: longer than any limi
 T = TypeVar("T")
 
 
-class _Group:
-    """Rows that go in one transaction, and who waits for it."""
-
-    def __init__(self) -> None:
-        self.rows = Buffer()
-        self.waiters: list[asyncio.Future[None]] = []
-
-
 class Store(Reading):
     """What heald remembers, on disk. Open it with `Store.open`, and run `keep` as a standing task.
 
@@ -55,10 +46,8 @@ class Store(Reading):
         self._clock = clock
         self._retry_every = retry_every
         self._history_every = history_every
-        self._lock = threading.Lock()
-        self._group: _Group | None = None  # what the next transaction takes
+        self._groups = Groups(worker, self._call, writer.write)
         self._batches = Batches(lambda rows: self._call(lambda: writer.append_history(rows)))
-        self._group_dropped = 0
         self._is_troubled = asyncio.Event()
         self._is_closed = False
         self._damage: str | None = None
@@ -133,6 +122,7 @@ class Store(Reading):
             return 0
         if len(self._batches) and self.is_writable:
             self._batches.write()
+        self._groups.ask()
         self._is_closed = True
         closing = self._worker.call(self._writer.close)
         if not closing.done():
@@ -143,6 +133,7 @@ class Store(Reading):
     async def abandon(self) -> None:
         """Let go of file and lock and write nothing more, not even what is queued in memory: a crash in a test."""
         self._is_closed = True
+        self._groups.forget()
         await self._worker.call(self._writer.abandon)
         self._worker.stop()
 
@@ -171,12 +162,12 @@ class Store(Reading):
     @property
     def queued(self) -> int:
         """Rows that are not in the file yet."""
-        return len(self._batches) + len(self._writer.backlog) + (len(self._group.rows) if self._group else 0)
+        return len(self._batches) + len(self._writer.backlog) + len(self._groups)
 
     @property
     def dropped(self) -> int:
         """Rows that were never written: there was no room to keep them, or they were not what their type says."""
-        return self._batches.dropped + self._group_dropped + self._writer.backlog.dropped + self._writer.unfit
+        return self._batches.dropped + self._groups.dropped + self._writer.backlog.dropped + self._writer.unfit
 
     async def ping(self) -> float:
         """Seconds that the store's thread takes to answer, whatever the state of the disk."""
@@ -184,8 +175,8 @@ class Store(Reading):
         await self._worker.call(lambda: None)
         return self._clock.steady() - began
 
-    def _call(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        future = self._worker.call(work)
+    def _call(self, work: Callable[[], T], *also: "asyncio.Future[T]") -> "asyncio.Future[T]":
+        future = self._worker.call(work, *also)
         when_done(future, self._note)
         return future
 
@@ -206,45 +197,20 @@ class Store(Reading):
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
-    def submit(self, *rows: Row) -> "asyncio.Future[None]":
+    def submit(self, *rows: Row, may_wait: bool = False) -> "asyncio.Future[None]":
         """Queue rows; the future is done when they are on the disk. Rows queued together go in one transaction.
+
+        `may_wait` says that a claim is about to come: it takes them along, and need not wait for a transaction of their
+        own. Without a claim they are written after 0.05 s, or with the next rows that may not wait.
 
         If that fails the future raises StoreError, and the rows are kept in bounds and written first when the store
         works again (`Buffer`): nobody needs to submit them again.
         """
-        waiter: asyncio.Future[None] = self._worker.future()
         if self._is_closed:
+            waiter: asyncio.Future[None] = self._worker.future()
             settle(waiter, None, StoreError("the store is closed"))
             return waiter
-        with self._lock:
-            is_first = self._group is None
-            group = self._group = self._group or _Group()
-            group.rows.extend(rows)
-            group.waiters.append(waiter)
-        if is_first:
-            future = self._call(lambda: self._write_group(group))
-            when_done(future, lambda: self._group_written(group, future))
-        return waiter
-
-    def _write_group(self, group: _Group) -> bool:
-        """In the thread: write a group, unless a claim has taken it along; false if it has."""
-        with self._lock:
-            if self._group is not group:
-                return False
-            self._group = None
-        self._writer.write(group.rows)
-        return True
-
-    def _group_written(self, group: _Group, done: "asyncio.Future[bool]") -> None:
-        error = done.exception()
-        if error is not None or done.result():  # otherwise the claim that took the group along answers
-            self._answer(group, error)
-
-    def _answer(self, group: _Group, error: BaseException | None) -> None:
-        """Tell those who wait for a group how it went."""
-        self._group_dropped += group.rows.dropped
-        for waiter in group.waiters:
-            settle(waiter, None, error)
+        return self._groups.add(rows, may_wait=may_wait)
 
     async def claim(
         self, attempt: Attempt, rows: Sequence[Row], permits: Permits, *, longest: float = math.inf
@@ -261,14 +227,14 @@ class Store(Reading):
         """
         if self._is_closed:
             raise StoreError("the store is closed")
-        with self._lock:
-            before, self._group = self._group, None
-        queued, now = (before.rows if before else ()), self._clock.stamp()
-        future = self._call(lambda: self._writer.claim(queued, attempt, rows, permits, now, longest))
+        before, now = self._groups.take(), self._clock.stamp()
+        queued = before.rows if before else ()
+        waiter: asyncio.Future[tuple[Hold | None, Exception | None]] = self._worker.future()  # its caller may cancel it
+        future = self._call(lambda: self._writer.claim(queued, attempt, rows, permits, now, longest), waiter)
         if before is not None:
             taken = before
-            when_done(future, lambda: self._answer(taken, future.exception()))
-        hold, fault = await asyncio.shield(future)
+            when_done(future, lambda: self._groups.answer(taken, future.exception()))
+        hold, fault = await waiter
         if fault is not None:
             raise fault
         return hold

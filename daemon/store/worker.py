@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -29,25 +29,33 @@ class Worker:
         self.pending = 0  # calls not answered yet; a virtual-time loop must not jump while there are any
         self._loop = asyncio.get_running_loop() if threaded else cast("asyncio.AbstractEventLoop", _Nowhere())
         self._is_stopped = False
-        self._calls: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Callable[[], Any], list[asyncio.Future[Any]]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="heald-store", daemon=True) if threaded else None
         if self._thread:
             self._thread.start()
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether anything is ever waited for."""
+        return self._thread is not None
 
     def future(self) -> "asyncio.Future[Any]":
         """A future that `settle` will end."""
         return asyncio.Future(loop=self._loop)
 
-    def call(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """Do `work` after all that was asked before. Never blocks, unless there is no thread."""
+    def call(self, work: Callable[[], T], *also: "asyncio.Future[T]") -> "asyncio.Future[T]":
+        """Do `work` after all that was asked before. Never blocks, unless there is no thread.
+
+        Futures given `also` get the same answer, after the one returned: each can be cancelled without the others.
+        """
         future: asyncio.Future[T] = self.future()
         if self._is_stopped:
-            settle(future, None, StoreError("the store is closed"))
+            _settle_all([future, *also], None, StoreError("the store is closed"))
         elif self._thread is None:
-            settle(future, *_done(work))
+            _settle_all([future, *also], *_done(work))
         else:
             self.pending += 1
-            self._calls.put((work, future))
+            self._calls.put((work, [future, *also]))
         return future
 
     def stop(self) -> None:
@@ -59,16 +67,16 @@ class Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            work, future = call
+            work, futures = call
             result, error = _done(work)
             try:
-                self._loop.call_soon_threadsafe(self._answer, future, result, error)
+                self._loop.call_soon_threadsafe(self._answer, futures, result, error)
             except RuntimeError:
                 continue  # the loop is closed: nobody waits for answers, but the work goes on to its end
 
-    def _answer(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    def _answer(self, futures: "list[asyncio.Future[Any]]", result: object, error: BaseException | None) -> None:
         self.pending -= 1
-        settle(future, result, error)
+        _settle_all(futures, result, error)
 
 
 def _done(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
@@ -87,6 +95,11 @@ def settle(future: "asyncio.Future[Any]", result: object, error: BaseException |
     else:
         future.set_exception(error)
         future.exception()  # counts as looked at: not everybody waits, and the store's state says the same
+
+
+def _settle_all(futures: "Iterable[asyncio.Future[Any]]", result: object, error: BaseException | None) -> None:
+    for future in futures:
+        settle(future, result, error)
 
 
 def when_done(future: "asyncio.Future[Any]", then: Callable[[], None]) -> None:

@@ -245,7 +245,7 @@ class Simulation:
     def _look_again(self, proposal: Proposal) -> None:
         setup = self.setup
         services = setup.upstream.get(proposal.service or "", ())
-        upstream = [check for check in setup.checks.values() if check.service in services]
+        upstream = [check for check in setup.checks.values() if check.service in services] if services else []
         runs = [self._run(check, is_look=True) for check in [*upstream, setup.checks[proposal.check]]]
         last = max(run.ended for run in runs)
         for run in runs:

@@ -39,6 +39,8 @@ def test_maintenance_is_begun_listed_and_ended(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
         wait_until(lambda: is_up(daemon))
         assert daemon.ask("maintenance", "start", "30m", "--why", "x").returncode == 2  # of what?
+        wrong = daemon.ask("maintenance", "start", "30m", "--service", "webb", "--why", "x")
+        assert (wrong.returncode, wrong.stderr) == (1, "Error: there is no service webb; did you mean web?\n")
         said = daemon.ask("maintenance", "start", "30m", "--service", "web", "--why", "new disk").stdout
         assert "maintenance of service=web for 30m" in said
         (tmp_path / "well").unlink()
@@ -48,6 +50,7 @@ def test_maintenance_is_begun_listed_and_ended(tmp_path: Path) -> None:
         assert getpass.getuser() in listed
         assert daemon.ask("maintenance", "end").returncode == 0
         assert "no maintenance is in force" in daemon.ask("maintenance", "list").stdout
+        assert json.loads(daemon.ask("maintenance", "list", "--json").stdout) == []
         wait_until(lambda: did(tmp_path) == 1)
         assert f"ended by {getpass.getuser()}" in daemon.ask("maintenance", "list", "--all").stdout
 
@@ -85,6 +88,8 @@ def test_heald_asks_shows_what_it_would_do_and_does_it_once_somebody_agrees(tmp_
         wait_until(lambda: daemon.incidents()[0]["state"] == "resolved")
         assert f"used {daemon.incidents()[0]['id']}" in " ".join(daemon.ask("approvals", "--all").stdout.split())
         assert getpass.getuser() in daemon.ask("approvals", "--all").stdout
+        (told,) = json.loads(daemon.ask("approvals", "--all", "--json").stdout)
+        assert (told["state"], told["who"]) == ("used", getpass.getuser())
         assert daemon.ask("approve", name).returncode == 1
 
 

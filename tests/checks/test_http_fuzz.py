@@ -8,6 +8,7 @@ import itertools
 import zlib
 from typing import Any
 
+import pytest
 from context import LocalContext
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -111,6 +112,27 @@ def test_what_never_ends_ends_within_a_bound(start: bytes, more: bytes) -> None:
         return fed
 
     assert asyncio.run(inner()) <= MOST_BYTES + 2 * 4096
+
+
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: well-formed, and nothing in it
+
+
+@pytest.mark.parametrize("start", [zlib.compress(b"ok"), b"\x78\x9c"], ids=["behind its end", "before its end"])
+def test_a_packed_body_that_goes_on_and_holds_nothing_ends_within_a_bound(start: bytes) -> None:
+    async def inner() -> tuple[int, str]:
+        reading = Reading(request("GET"), Look(LocalContext()), is_first=True)
+        reading.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\n" + start)
+        fed = 0
+        while not reading.done.done() and fed < 4 * MOST_BYTES:
+            reading.feed(EMPTY_BLOCK * 1000)
+            fed += len(EMPTY_BLOCK) * 1000
+        fault = reading.done.exception()
+        assert isinstance(fault, SickError)
+        return fed, fault.word
+
+    fed, word = asyncio.run(inner())
+    assert fed <= MOST_BYTES + 2 * 5000
+    assert word == "malformed"
 
 
 @given(data=BYTES)

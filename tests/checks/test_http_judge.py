@@ -1,5 +1,6 @@
 """What an HTTP answer is worth, without a server: statuses, texts, JSON and the samples in it."""
 
+import encodings
 from typing import Any
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_body_has_to_contain_and_to_match() -> None:
 )
 def test_text_is_read_in_the_charset_that_was_named_or_in_utf_8(body: bytes, charset: str | None) -> None:
     judge_text(answer(body, charset=charset), "Grüße", None)
+
+
+def test_the_names_of_charsets_that_servers_make_up_are_not_remembered() -> None:
+    known = len(encodings._cache)  # where codecs.lookup keeps what it was asked
+    for number in range(3):
+        judge_text(answer(b"hello", charset=f"made-up-{number}"), "hello", None)
+    assert len(encodings._cache) == known
 
 
 def test_what_is_no_text_is_survived() -> None:

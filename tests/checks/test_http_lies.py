@@ -55,6 +55,8 @@ async def test_an_answer_that_is_none_is_down(answer: bytes, error: str) -> None
         OK + b"\r\nuntil the end",
         OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nhello",
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OK + b"Content-Length: 5\r\n\r\nhello",
     ],
 )

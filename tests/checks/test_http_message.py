@@ -50,8 +50,17 @@ def test_a_body_does_not_go_to_another_origin() -> None:
         redirected(asked(method="POST", body=b"x"), 307, "http://other.example/")
 
 
-@pytest.mark.parametrize("location", ["mailto:a@b", "ftp://x/", "http://[::1:/"])
+@pytest.mark.parametrize("location", ["mailto:a@b", "ftp://x/", "http://[::1:/", f"http://{'a.' * 127}a/"])
 def test_what_is_no_url_of_http_is_a_fault_of_the_target(location: str) -> None:
     with pytest.raises(SickError, match="no http or https URL") as raised:
         redirected(asked(), 302, location)
     assert raised.value.word == "redirects"
+
+
+@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "[fe80::1]", "[ff02::1]"])
+def test_an_address_that_no_server_has_is_a_fault_of_the_target(host: str) -> None:
+    """There is no route to it from here, which would be UNKNOWN."""
+    with pytest.raises(SickError, match="no server's") as raised:
+        redirected(asked(), 302, f"http://{host}/")
+    assert raised.value.word == "redirects"
+    assert redirected(asked(), 302, "http://[2001:db8::1]/").place == "2001:db8::1 port 80"

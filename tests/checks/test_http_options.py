@@ -93,6 +93,7 @@ def test_what_cannot_be_is_refused_with_what_can(options: dict[str, Any], senten
         ({"host": "http://localhost", "port": 80}, "is not a host name or an address"),
         ({"host": "[::1]", "port": 80}, "write it alone, such as db1.example or ::1"),
         ({"host": "a" * 64, "port": 80}, "is not a host name or an address"),
+        ({"host": "a." * 127 + "a", "port": 80}, "is not a host name or an address"),
         ({"host": "a..b", "port": 80}, "is not a host name or an address"),
         ({"host": "local host", "port": 80}, "is not a host name or an address"),
         ({"host": "localhost\n", "port": 80}, "is not a host name or an address"),

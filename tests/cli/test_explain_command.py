@@ -86,6 +86,12 @@ async def test_a_plan_is_numbered_in_the_order_in_which_heald_would(heald: Heald
     assert (await heald("plan")).output == "nothing would be done: no incident is firing and breached\n"
 
 
+async def test_that_a_plan_may_go_on_is_said(heald: Heald, control: FakeControl) -> None:
+    assert "…" not in (await heald("plan")).output
+    control.entries = control.entries[:1] * 50
+    assert (await heald("plan")).output.endswith("\n\n… and what comes after these 50, if there is more\n")
+
+
 async def test_a_report_says_what_would_have_been_done(heald: Heald, control: FakeControl) -> None:
     said = (await heald("report", "--would", "--since", "2d")).output
     assert control.calls == [("would", "172800.0")]

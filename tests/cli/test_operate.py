@@ -161,3 +161,24 @@ async def test_a_folder_that_is_not_for_this_user_is_said(heald: Heald, open_fol
     with _somebody_else():
         done = await heald("status", "--state-dir", str(open_folder))
     assert (done.exit_code, "cannot look for the control socket" in done.stderr) == (77, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("silence", "add", "rule=a", "--for", "0s", "--why", "x"),
+            "0s is too short; write more than 0s and at most 400d",
+        ),
+        (("maintenance", "start", "401d", "--rule", "a", "--why", "x"), "401d is too long; write more than 0s"),
+        (("silence", "add", "rule=a", "--for", "1h", "--why", " "), "Invalid value for '--why': say why"),
+        (("reject", "approval-1", "--why", ""), "Invalid value for '--why': say why"),
+    ],
+)
+async def test_an_order_that_cannot_be_is_a_wrong_usage(
+    heald: Heald, control: FakeControl, arguments: tuple[str, ...], said: str
+) -> None:
+    done = await heald(*arguments)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert control.calls == []

@@ -119,6 +119,11 @@ async def test_incidents_for_programs_are_a_list(heald: Heald, control: FakeCont
     assert control.calls == [("incidents", "3", "True")]
 
 
+async def test_that_there_may_be_more_incidents_than_are_shown_is_said(heald: Heald, control: FakeControl) -> None:
+    assert "… and those before these 1, if there are more: --limit" in (await heald("incidents", "--limit", "1")).output
+    assert "…" not in (await heald("incidents", "--limit", "2")).output
+
+
 @pytest.mark.parametrize("limit", ["0", "1001", "x"])
 async def test_a_limit_that_means_nothing_is_a_wrong_usage(heald: Heald, control: FakeControl, limit: str) -> None:
     assert (await heald("incidents", "--limit", limit)).exit_code == 2
@@ -179,3 +184,16 @@ def test_moments_are_told_in_their_two_largest_units() -> None:
 def test_columns_of_a_piped_table_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(("check", "why"), [("a_long_name", ""), ("b", "because")])
     assert capsys.readouterr().out == "CHECK        WHY\na_long_name\nb            because\n"
+
+
+def test_an_id_is_in_one_piece_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    row = ("approval-40911b", "INC-20261126-013103-df9f", "restart service cache, which is stopped", "4h")
+    show_table(("approval", "incident", "would", "left"), [row])
+    said = capsys.readouterr().out
+    assert "approval-40911b" in said
+    assert "INC-20261126-013103-df9f" in said
+    assert "which is stopped" not in said  # a text is broken

@@ -97,6 +97,33 @@ def test_a_share_of_a_disk_is_never_more_than_the_whole(tmp_path: Path) -> None:
 # ---- times ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_short"),
+    [
+        ("delta(latency_seconds, 30s) > 1s", True),
+        ("delta(latency_seconds, 31s) > 1s", False),
+        ("up == 0 or not rate(latency_seconds, 10s) < 1s/s", True),
+        ("trend(latency_seconds, 1m) > 1s/m", True),
+        ("trend(latency_seconds, 61s) > 1s/m", False),
+        ("time_until(latency_seconds, 5s, 1m) < 1h", True),
+        ("avg(latency_seconds, 10s) > 1s", False),  # of one run, but known
+        ("delta(slow.latency_seconds, 1m) > 1s", True),
+        ("delta(slow.latency_seconds, 6m) > 1s", False),
+    ],
+)
+def test_a_window_that_never_holds_enough_runs(tmp_path: Path, condition: str, is_short: bool) -> None:
+    head = HEAD.replace("port: 1}}", "port: 1}}, slow: {tcp: {host: h, port: 2}, every: 5m}")
+    rule = f"rules: {{r: {{check: api, when: '{condition}'}}, s: {{check: slow, when: up == 0}}}}\n"
+    assert codes(tmp_path, head + rule) == (["short-window"] if is_short else [])
+
+
+def test_what_is_wrong_with_a_window_is_said(tmp_path: Path) -> None:
+    assert one(tmp_path, HEAD + "rules:\n  r: {check: api, when: 'trend(latency_seconds, 40s) > 1s/m'}\n") == (
+        "5:25: rules.r.when: trend(latency_seconds, 40s) needs 3 runs, and api runs every 30s, so it is missing; "
+        "write more than 1m [short-window]"
+    )
+
+
 def test_a_for_shorter_than_the_interval(tmp_path: Path) -> None:
     rules = "rules:\n  r: {check: api, when: up == 0, for: 5s}\n"
     assert one(tmp_path, HEAD + rules) == (
@@ -219,6 +246,24 @@ def test_a_check_that_no_rule_uses(tmp_path: Path) -> None:
     assert codes(tmp_path, checks) == []  # heald then only measures
 
 
+@pytest.mark.parametrize(
+    ("settings", "services", "is_used"),
+    [
+        ("{}", "web: {}", False),
+        ("{storm: {share: 40%}}", "web: {}", True),  # counts it as sick
+        ("{}", f"web: {{run_by: {COMMAND}, min_healthy: 1}}", True),  # counts its members
+        ("{}", "web: {depends_on: [db]}, db: {}", True),  # whether an attempt on db harmed it
+    ],
+)
+def test_a_check_that_a_guard_asks_is_used(tmp_path: Path, settings: str, services: str, is_used: bool) -> None:
+    text = (
+        f"version: 1\nsettings: {settings}\nservices: {{{services}}}\n"
+        "checks: {web: {service: web, tcp: {host: h, port: 1}}, other: {tcp: {host: h, port: 2}}}\n"
+        "rules: {r: {check: other, when: up == 0}}\n"
+    )
+    assert ("unused-check" in codes(tmp_path, text)) is not is_used
+
+
 def test_a_connection_that_nobody_names(tmp_path: Path) -> None:
     text = (
         "version: 1\nconnections:\n  used: {redis: {host: h}}\n  idle: {redis: {host: h}}\n"
@@ -251,6 +296,12 @@ def stateful(folder: Path, service: str, step: str = "restart: {}") -> list[str]
         (f"postgres: {{run_by: {COMMAND}}}", True),
         (f"shop-redis-1: {{run_by: {COMMAND}}}", True),
         (f"postgres-exporter: {{run_by: {COMMAND}}}", False),
+        (f"redis01: {{run_by: {COMMAND}}}", True),
+        (f"database: {{run_by: {COMMAND}}}", True),
+        ("web: {run_by: {systemd: {unit: mysqld.service}}}", True),
+        (f"kafka-consumer: {{run_by: {COMMAND}}}", False),
+        (f"redis-commander: {{run_by: {COMMAND}}}", False),
+        (f"db-migrations: {{run_by: {COMMAND}}}", False),
         (f"web: {{run_by: {COMMAND}}}", False),
         (f"web: {{labels: {{tier: store}}, run_by: {COMMAND}}}", True),
         (f"web: {{labels: {{stateful: 'true'}}, run_by: {COMMAND}}}", True),

@@ -53,6 +53,11 @@ def test_an_order_covers_what_all_its_matchers_match(matchers: str, fits: bool) 
     assert covers(replace(ORDER, matchers=tuple(parsed)), SCOPE) is fits
 
 
+@pytest.mark.parametrize(("pattern", "fits"), [("[::1]:443", True), ("[*]:443", True), ("[:1]*", False)])
+def test_a_bracket_in_a_matcher_is_one(pattern: str, fits: bool) -> None:
+    assert covers(replace(ORDER, matchers=(("subject", "=", pattern),)), replace(SCOPE, subject="[::1]:443")) is fits
+
+
 def test_a_check_without_a_service_matches_the_empty_one() -> None:
     assert covers(replace(ORDER, matchers=(("service", "=", ""),)), replace(SCOPE, service=None))
 

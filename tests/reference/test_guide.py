@@ -11,7 +11,6 @@ from daemon.config.shapes import fields_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "rules.md").read_text()
-PEOPLE = (DOCS / "people.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -24,7 +23,7 @@ def test_an_example_loads(tmp_path: Path, block: str) -> None:
     setup = load(path, node="node")
     for rule in setup.rules:
         told = re.search(rf"{rule.name}: .*# (.*)$", block, re.MULTILINE)
-        if told is None:  # of a rule that names its check; what such an example does stands in test_scenarios_steps
+        if told is None:  # of a rule that names its check; what such an example does is tried in test_examples
             continue
         assert rule.checks == tuple(told[1].split(", "))
 
@@ -37,10 +36,3 @@ def test_the_page_names_every_key_that_an_included_file_may_have() -> None:
 def test_there_are_examples() -> None:
     assert len(BLOCKS) >= 4
     assert sum("labels: {tier: web}}" in block and "# api_health" in block for block in BLOCKS) == 1
-
-
-def test_the_windows_of_the_page_about_people_load(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", PEOPLE, flags=re.DOTALL)
-    (tmp_path / "rules.yaml").write_text(block)
-    (window,) = load(tmp_path / "rules.yaml").windows
-    assert (window.name, window.services, window.zone) == ("backup", ("postgres",), "Europe/Berlin")

@@ -16,7 +16,7 @@ from daemon.runtime.board import Board
 from tests.runtime.model_scene import Rule, Step
 from tests.runtime.properties_broken import ROUNDING, require
 from tests.runtime.properties_ladders import Climb
-from tests.runtime.properties_scene import GATEWAY
+from tests.runtime.properties_scene import GATEWAY, SERVICES
 
 if TYPE_CHECKING:
     from tests.runtime.properties_witness import Witness
@@ -183,9 +183,10 @@ def is_no_storm(it: Claim) -> None:
 
 def enough_stay_healthy(it: Claim) -> None:
     """Whatever becomes of the member that is acted on, and of those that other ladders' attempts are under way for."""
-    scene = it.seen.scene
-    if scene.min_healthy is None or it.service != "pool":
+    scene, resource = it.seen.scene, it.attempt.resource
+    if scene.min_healthy is None or (resource if resource in SERVICES else it.service) != "pool":
         return
+    require("pool" not in it.seen.blind, "min_healthy", it.attempt)
     members, touched = it.seen.members("pool"), {it.incident.subject}
     for deed in it.seen.deeds:
         is_own = (deed.attempt.rule, deed.attempt.ladder) == (it.attempt.rule, it.attempt.ladder)

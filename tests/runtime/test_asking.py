@@ -8,6 +8,7 @@ import pytest
 
 from daemon.clock import SystemClock
 from daemon.engine.guards import Proposal
+from daemon.errors import CheckError
 from daemon.model.incident import Incident
 from daemon.model.moment import Stamp
 from daemon.model.remediation import Attempt, AttemptState
@@ -16,8 +17,12 @@ from daemon.runtime.asking import Asking
 from daemon.runtime.bindings import Bindings
 from daemon.runtime.board import Board
 from daemon.runtime.connections import Connections
+from daemon.runtime.situation import NOTHING, Found
 
 API = "supervisor:api@node"
+
+
+REDIS = "supervisor:redis@node"
 
 
 @dataclass
@@ -25,8 +30,14 @@ class Manager:
     resource: str = API
     kind: str = "supervisor"
     stopped_for: float | None = None
+    state: ServiceState = ServiceState.STOPPED
+    refuses: bool = False
 
     async def status(self, context: object) -> ServiceStatus:
+        if self.refuses:
+            raise CheckError("no socket")
+        if self.state is not ServiceState.STOPPED:
+            return ServiceStatus(state=self.state, detail=str(self.state))
         return ServiceStatus(
             state=ServiceState.STOPPED, detail="STOPPED", by_operator=True, stopped_for=self.stopped_for
         )
@@ -56,15 +67,18 @@ class Scene:
         )  # fmt: skip
 
     async def is_left_alone(self, stopped_for: float | None) -> bool:
-        manager = Manager(stopped_for=stopped_for)
-        setup = SimpleNamespace(managers={"api": manager}, secret_variables=frozenset())
-        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda service: ()))
-        proposal = cast(Proposal, SimpleNamespace(resource=API, service="api"))
-        connections: Any = Connections(types={}, configured={})
-        found = await Asking(board=self.board, connections=connections, clock=self.clock, node="node").ask(
-            proposal, bindings
-        )
+        found = await self.ask(API, Manager(stopped_for=stopped_for))
         return found.stopped is not None
+
+    async def ask(self, resource: str, *managers: Manager) -> Found:
+        """What is found around a step of a rule on the service api that would act on this."""
+        named = {it.resource.split(":")[1].split("@")[0]: it for it in managers}
+        setup = SimpleNamespace(managers=named, secret_variables=frozenset())
+        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda _: (), acted_on=lambda *_: ()))
+        proposal = cast(Proposal, SimpleNamespace(resource=resource, service="api"))
+        connections: Any = Connections(types={}, configured={})
+        asking = Asking(board=self.board, connections=connections, clock=self.clock, node="node")
+        return await asking.ask(proposal, bindings)
 
 
 async def test_what_heald_never_touched_was_stopped_by_a_person() -> None:
@@ -90,6 +104,23 @@ async def test_heald_s_own_stops_are_told_by_when_they_were(
     assert await scene.is_left_alone(stopped_for) is is_left_alone
 
 
+@pytest.mark.parametrize(("stopped_for", "is_left_alone"), [(601.0, False), (30.0, True), (None, True)])
+async def test_what_heald_did_to_it_since_its_own_stop_makes_that_nobody_elses(
+    stopped_for: float | None, is_left_alone: bool
+) -> None:
+    scene = Scene()
+    scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=1)
+    scene.attempt("run", AttemptState.SUCCEEDED, ended=300.0, nth=2)  # before `start`, the last step of that ladder
+    assert await scene.is_left_alone(stopped_for) is is_left_alone
+
+
+async def test_what_was_started_since_a_failed_attempt_was_stopped_by_a_person() -> None:
+    scene = Scene()
+    scene.attempt("restart", AttemptState.FAILED, ended=120.0, nth=1)
+    scene.attempt("restart", AttemptState.SUCCEEDED, ended=90.0, nth=2)
+    assert await scene.is_left_alone(60.0)
+
+
 @pytest.mark.parametrize(("is_open", "is_left_alone"), [(True, False), (False, True)])
 async def test_where_nobody_knows_when_a_failed_attempt_counts_while_its_incident_is_open(
     is_open: bool, is_left_alone: bool
@@ -106,3 +137,17 @@ async def test_the_newest_attempt_is_the_last_one_made_whatever_the_wall_clock_s
     scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=2)  # before the clock was set back
     scene.attempt("restart", AttemptState.SUCCEEDED, ended=500.0, nth=1)
     assert await scene.is_left_alone(None)
+
+
+async def test_what_a_person_stopped_is_no_reason_to_act_on_another_service() -> None:
+    redis = Manager(resource=REDIS, state=ServiceState.RUNNING)
+    found = await Scene().ask(REDIS, Manager(), redis)
+    assert found.stopped == f"supervisor says STOPPED of {API}"
+    own = Scene()
+    own.attempt("stop", AttemptState.SUCCEEDED, ended=600.0)
+    assert await own.ask(REDIS, Manager(stopped_for=600.0), redis) is NOTHING
+
+
+@pytest.mark.parametrize("api", [Manager(refuses=True), Manager(state=ServiceState.BUSY)], ids=["silent", "busy"])
+async def test_of_the_checks_own_service_only_a_persons_stop_holds_what_is_done_to_another(api: Manager) -> None:
+    assert await Scene().ask(REDIS, api, Manager(resource=REDIS, state=ServiceState.RUNNING)) is NOTHING

@@ -61,7 +61,7 @@ class Host:
         setup = SimpleNamespace(
             managers={}, secret_variables=frozenset(), types=SimpleNamespace(managers=self.managers)
         )
-        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda service: conflicts))
+        bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda _: conflicts, acted_on=lambda *_: ()))
         proposal = cast(Proposal, SimpleNamespace(resource="command:api@node", service="api"))
         asking = Asking(board=Board(), connections=connections, clock=SystemClock(), node="node")
         try:

@@ -39,6 +39,7 @@ def test_a_self_test_that_has_not_run_yet_holds_and_is_no_incident(tmp_path: Pat
     world.simulation.timetable.next_run["db"] += 45
     world.run(30)
     assert world.holds() == [HoldReason.SELF_TEST]
+    assert "db has not run yet" in world.incident().hold_sentence
     assert named(world, "self_test") == []
 
 
@@ -81,17 +82,3 @@ def test_in_a_storm_only_the_storm_is_told(tmp_path: Path) -> None:
     assert world.incident("heald:storm").handed_over is HoldReason.STORM
     told = [it.handed_over for it in world.stored_incidents() if it.rule == "down"]
     assert told == [None] * 8
-
-
-def test_what_waits_for_its_turn_after_a_storm_is_told_when_it_waits_for_too_long(tmp_path: Path) -> None:
-    names = [f"s{number}" for number in range(8)]
-    services = "".join(f"  {name}: {{run_by: {{command: {{restart: [x]}}}}}}\n" for name in names)
-    checks = "".join(f"  {name}: {{service: {name}, tcp: {{host: h, port: 1}}, every: 10s}}\n" for name in names)
-    settings = "mode: act, allow: [restart], startup_grace: 0s, storm: {share: 40%, quiet: 1m}"
-    rule = "{check: s7, when: up == 0, for: 0s, escalate_after: 2m, steps: [restart: {}]}"
-    text = f"version: 1\nsettings: {{{settings}}}\nservices:\n{services}checks:\n{checks}rules:\n  down: {rule}\n"
-    world = World(tmp_path, text).at(15, **dict.fromkeys(names, DOWN)).at(45, **dict.fromkeys(names[1:-1], up()))
-    assert world.run(200).incident("down").hold is HoldReason.STORM  # s0 comes first, and no rule is on it
-    assert world.incident("down").handed_over is None
-    assert world.run(240).incident("down").handed_over is HoldReason.STORM
-    assert world.board.attempts == {}

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from daemon.model.check import Check
-from daemon.runtime.scheduler import AT_ONCE, Scheduler
+from daemon.runtime.carriers import AT_ONCE
+from daemon.runtime.scheduler import Scheduler
 from daemon.runtime.timetable import aligned, next_due, phase, why_waiting
 from daemon.testing.virtual import pass_time, run_virtual
 
@@ -37,7 +38,7 @@ class World:
         options = {"concurrency": 512, "coalesce": 0.0, "spread": False} | options
         self.scheduler = Scheduler(
             clock=clock,
-            start_run=self.start_run,
+            start_run=lambda check: self.start_run(check),
             interval=lambda check: self.intervals.get(check.name, check.every),
             on_lag=self.lags.append,
             on_skip=lambda check, why: self.skips.append((self.now, check.name, why)),
@@ -362,7 +363,7 @@ def test_a_check_that_asks_for_itself_during_its_run_follows_at_once():
             if len(world.began) == 1:
                 world.scheduler.due("a")
 
-        world.scheduler._start_run = once_more
+        world.start_run = once_more
         await world.until(5)
         await world.close()
         return world.times("a")
@@ -544,7 +545,7 @@ async def _failing(check):
 def test_a_bug_in_a_run_ends_the_standing_task():
     async def scenario(clock):
         world = World(clock, check("a"))
-        world.scheduler._start_run = _failing
+        world.start_run = _failing
         with pytest.raises(ZeroDivisionError, match="a bug of ours"):
             await world.standing
 
@@ -574,7 +575,7 @@ def test_a_run_that_was_cancelled_from_inside_is_counted_and_the_next_comes():
             asyncio.current_task().cancel()
             await asyncio.sleep(0)
 
-        world.scheduler._start_run = start_run
+        world.start_run = start_run
         await world.until(15)
         await world.close()
         return world

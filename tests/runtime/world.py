@@ -69,6 +69,7 @@ class World:
 
     def __post_init__(self) -> None:
         OPEN.append(self)
+        self.folder.mkdir(exist_ok=True)
         self.file = self.folder / "rules.yaml"
         self.file.write_text(self.rules)
         self.simulation = Simulation(

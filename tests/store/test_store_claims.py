@@ -59,6 +59,43 @@ async def test_a_claim_takes_what_is_queued_into_its_own_transaction(store: Stor
     assert store.writes["ok"] == before + 1
 
 
+async def test_rows_that_may_wait_are_written_by_the_claim_that_comes(store: Store) -> None:
+    await store.ping()
+    before = store.writes["ok"]
+    waiting = store.submit(incident(), may_wait=True)
+    assert (store.pending, store.queued) == (0, 1)
+    assert await store.claim(attempt(), [], lambda _: COOLDOWN) is COOLDOWN
+    assert (waiting.done(), store.writes["ok"], store.queued) == (True, before + 1, 0)
+    assert (await store.remembered()).incidents == (incident(),)
+
+
+async def test_rows_that_may_wait_are_written_soon_if_no_claim_comes(store: Store) -> None:
+    async with asyncio.timeout(10.0):
+        await store.submit(incident(), may_wait=True)
+    assert (await store.remembered()).incidents == (incident(),)
+
+
+async def test_rows_that_may_wait_go_with_the_next_ones_that_may_not(store: Store) -> None:
+    before = store.writes["ok"]
+    waiting = store.submit(incident(1), may_wait=True)
+    await store.submit(incident(2))
+    assert (waiting.done(), store.writes["ok"]) == (True, before + 1)
+    store.submit(incident(3))
+    await store.submit(incident(4), may_wait=True)
+    assert len((await store.remembered()).incidents) == 4
+
+
+@pytest.mark.parametrize("is_orderly", [True, False])
+async def test_rows_that_wait_are_written_at_the_end_unless_that_is_a_crash(tmp_path: Path, is_orderly: bool) -> None:
+    store = await Store.open(tmp_path, HandClock())
+    store.submit(incident(), may_wait=True)
+    await (store.close() if is_orderly else store.abandon())
+    await asyncio.sleep(0)
+    again = await Store.open(tmp_path, HandClock())
+    assert (await again.remembered()).incidents == ((incident(),) if is_orderly else ())
+    await again.close()
+
+
 async def test_what_is_submitted_after_a_claim_is_newer_than_the_claims_rows(store: Store) -> None:
     store.submit(ladder(nth=1))
     claim = asyncio.ensure_future(store.claim(attempt(), [ladder(nth=2)], free))

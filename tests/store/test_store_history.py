@@ -159,6 +159,17 @@ async def test_less_room_given_later_is_heeded_and_goes_back_to_the_file_system(
     assert (tmp_path / "heald.db").stat().st_size < 8_000_000
 
 
+async def test_history_puts_a_long_log_into_the_file_and_nothing_else_waits_for_that(
+    store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "heald.db"
+    await store.submit(*(replace(incident(number), because="x" * 4000) for number in range(1200)))
+    assert file.stat().st_size < 2**20
+    store.append_history([history_row()])
+    await store._batches.write()
+    assert file.stat().st_size > 4 * 2**20
+
+
 async def test_only_so_much_waits_while_nothing_can_be_written_and_the_newest_is_kept(
     tmp_path: Path, clock: HandClock
 ) -> None:

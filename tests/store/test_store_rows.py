@@ -110,7 +110,7 @@ def test_a_row_of_every_type_comes_back_with_all_its_fields(database: Database, 
 @given(whole=anything(Track))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_track_comes_back_unless_it_is_inactive_without_a_memory(database: Database, whole: Track) -> None:
-    is_worth_it = whole.state is not IncidentState.INACTIVE or bool(whole.memory)
+    is_worth_it = whole.state is not IncidentState.INACTIVE or whole.is_remembered
     assert back(database, TRACKS, whole) == ([whole] if is_worth_it else [])
 
 

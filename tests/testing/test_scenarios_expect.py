@@ -200,3 +200,15 @@ def test_the_example_of_the_documentation_holds(tmp_path: Path) -> None:
     (tmp_path / "page.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
     for scenario in read_scenarios(tmp_path / "page.yaml"):
         holds(run_scenario(scenario))
+
+
+def test_an_incident_of_healds_own_may_be_expected_and_has_a_state(tmp_path: Path) -> None:
+    scenario = """readings: {api: [{from: 0s, unknown: no route}, {from: 11m, samples: {up: 1}}]}
+lasts: 30m
+expect:
+  - {at: 9m, incident: heald:blind, state: inactive}
+  - {at: 10m, incident: heald:blind, check: api, state: firing, handed_over: blind_now}
+  - {opened: 1, incident: heald:blind}
+  - {at: end, incident: heald:blind, state: resolved}
+"""
+    holds(run(tmp_path, scenario))

@@ -18,31 +18,6 @@ def example(number: int) -> str:
     return HEAD.split("services:")[0] + text.replace("when:", "for: 0s\n    when:")
 
 
-def test_the_runbooks_procedure_restarts_waits_and_calls_people(tmp_path: Path) -> None:
-    sick = "readings: {api: [{from: 0s, samples: {up: 0}}]}\nlasts: 10m\n"
-    expected = """expect:
-  - {count: 1, attempt: restart, resource: "systemd:api.service"}
-  - {at: 29s, incident: api-down, state: firing}
-  - {at: 1m20s, incident: api-down, handed_over: exhausted}
-"""
-    holds(run(tmp_path, sick + expected, example(0)))
-
-
-STATUS = (
-    "readings: {{api: [{{from: 0s, samples: {{up: 1, {sample}}}}}], redis: [{{from: 0s, samples: {{up: 1}}}}]}}\n"
-    "lasts: 3m\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("status", "first"),
-    [("status: 503", "systemd:redis.service"), ("status: 500", "systemd:api.service")],
-)
-def test_the_step_is_taken_that_is_for_what_is_wrong(status: str, first: str, tmp_path: Path) -> None:
-    result = run(tmp_path, STATUS.format(sample=status), example(1))
-    assert next(line for line in lines(result) if "restart of" in line).startswith(f"0s  restart of {first}@node")
-
-
 def test_a_step_that_was_passed_over_keeps_its_tries_until_the_ladder_has_passed_it(tmp_path: Path) -> None:
     rules = (
         example(1)

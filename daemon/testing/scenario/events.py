@@ -5,6 +5,7 @@ What is done by a person goes through the same parts of the daemon as the comman
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from daemon.config.document import Node
@@ -22,6 +23,7 @@ from daemon.config.scenario_schema import (
 )
 from daemon.config.setup import Setup
 from daemon.engine.condition_error import did_you_mean
+from daemon.model.incident import OWN
 from daemon.model.order import OrderKind
 from daemon.model.units import format_duration
 from daemon.testing.scenario import people
@@ -141,6 +143,21 @@ def read_events(
     read.sort(key=lambda it: it[0].at)
     _refuse_while_down(scene, read)
     return [(event, setup) for event, setup, _, _ in read]
+
+
+def check_names(scene: Scene, node: Node | None, path: str) -> None:
+    """Report the rule, service or resource of an event that is not there, once all that reloads bring is known."""
+    if scene.names is None or node is None:
+        return
+    known = {"rule": scene.names.rules, "service": scene.names.services}
+    for place, item in enumerate(node.items):
+        for key, names in known.items():
+            named = item.entries.get(key)
+            if named is None or not isinstance(named.value, str) or named.text.startswith(OWN):
+                continue
+            if not any(fnmatchcase(name, named.text) for name in names):  # an order's name may be a pattern
+                scene.known(named, f"{path}[{place}].{key}", key, names)
+        scene.resource(item.entries.get("resource"), f"{path}[{place}].resource")
 
 
 def _rules(scene: Scene, node: Node, path: str, rules: Callable[[Node, str, str], Setup | None]) -> Setup | None:

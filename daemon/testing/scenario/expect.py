@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from daemon.config.document import Node
 from daemon.config.scenario_schema import ExpectKeys
+from daemon.model.incident import OWN_RULES
 from daemon.model.units import format_duration
 from daemon.testing.scenario.model import Expectation
 from daemon.testing.scenario.names import Scene
@@ -82,8 +83,10 @@ def _names(scene: Scene, node: Node, path: str) -> None:
     names, entries = scene.names, node.entries
     types = scene.linking.types.remediations
     scene.known(entries.get("attempt"), f"{path}.attempt", "remediation", types)
-    for key in ("incident", "rule"):
-        scene.known(entries.get(key), f"{path}.{key}", "rule", names.rules if names else None)
+    incident = entries.get("incident")
+    if incident is None or incident.text not in OWN_RULES:
+        scene.known(incident, f"{path}.incident", "rule", names.rules if names else None)
+    scene.known(entries.get("rule"), f"{path}.rule", "rule", names.rules if names else None)
     scene.known(entries.get("check"), f"{path}.check", "check", names.checks if names else None)
     scene.resource(entries.get("resource"), f"{path}.resource")
     subject = entries.get("subject")

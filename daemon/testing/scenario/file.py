@@ -18,7 +18,7 @@ from daemon.config.wording import found
 from daemon.model.settings import Mode
 from daemon.model.units import format_duration
 from daemon.testing.scenario.effects import read_changes, read_effects
-from daemon.testing.scenario.events import read_events
+from daemon.testing.scenario.events import check_names, read_events
 from daemon.testing.scenario.expect import read_expectations
 from daemon.testing.scenario.model import Event, Scenario
 from daemon.testing.scenario.names import NODE, Names, Scene
@@ -121,6 +121,7 @@ class _File:
         readings = read_readings(scene, *parts["readings"])
         read_changes(scene, parts["effects"][0], parts["effects"][1])
         scene.resources = scene.names.resources(scene.subjects) if scene.names is not None else []
+        check_names(scene, *parts["events"])
         deeds = read_effects(scene, *parts["effects"])
         expected = read_expectations(scene, *parts["expect"], self.document.report.text(0))
         lasts = self._lasts(scene, keys, node, path, [event for event, _ in events])

@@ -26,6 +26,7 @@ class Names:
         self._bindings = [Bindings(setup, NODE) for setup in setups]
         self.checks: dict[str, Check] = {}
         self.rules: dict[str, set[str]] = {}  # the checks of each
+        self.services = list(dict.fromkeys(name for setup in setups for name in setup.services))
         for setup in setups:
             self.checks.update(setup.checks)
             for rule in setup.rules:

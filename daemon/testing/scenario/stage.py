@@ -37,7 +37,9 @@ class Reality:
         return Slow(seen=sight.seen, takes=sight.takes) if sight.takes else sight.seen
 
     def _stage(self, name: str) -> Stage | None:
-        place = bisect_right(self._starts.get(name, ()), self._now())
+        if (starts := self._starts.get(name)) is None:
+            return None
+        place = bisect_right(starts, self._now())
         return self._readings[name][place - 1] if place else None
 
     def effect(self, attempt: Attempt) -> Effect:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from daemon.model.incident import Incident, IncidentState, Transition
+from daemon.model.incident import OWN_RULES, Incident, IncidentState, Transition
 from daemon.model.remediation import Attempt, AttemptState
 from daemon.model.track import HoldRecord
 from daemon.model.units import format_duration
@@ -116,6 +116,9 @@ class Timeline:
         found: dict[Key, list[tuple[float, IncidentState]]] = {}
         for at, it in self.transitions:
             found.setdefault((it.rule, it.check, it.subject), []).append((at, it.new))
+        for key, versions in self.incidents.items():
+            if key[0] in OWN_RULES:  # they have no lifecycle of transitions
+                found[key] = [(at, it.state) for at, it in versions]
         return found
 
     def lines(self) -> list[Line]:

@@ -1,0 +1,121 @@
+"""Who carries runs out: one task, one run after the other, until it meets one that waits for something.
+
+Most runs of many checks never wait, and a task for each, with its first step, its end and who is told of it, costs a
+tenth of a run. A run that waits has the task that met it for itself, and another goes on with the next.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from daemon.logs import log
+from daemon.model.check import Check
+from daemon.protocols import Clock
+from daemon.runtime.drive import rest_in
+from daemon.runtime.timetable import Slot
+
+AT_ONCE = 2  # runs that begin in one step of the loop, which then sees to all else
+_CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
+
+
+class Carriers:
+    """Runs that wait for a place and those in flight.
+
+    While `gives_way` says so they begin one by one. `on_lag` hears how many seconds after its due time each run began,
+    `on_end` of each that ended, and whether it was cancelled; `on_failure` of a bug of ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        start_run: Callable[[Check], Coroutine[Any, Any, None]],
+        concurrency: int,
+        gives_way: Callable[[], bool],
+        on_lag: Callable[[float], None],
+        on_end: Callable[[Slot, bool], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self.concurrency = concurrency  # most runs in flight
+        self.in_flight = 0  # runs that have begun and not ended
+        self.waiting: deque[Slot] = deque()  # their runs wait for a place
+        self.is_at_rest = True  # nothing begins
+        self._clock = clock
+        self._start_run = start_run
+        self._gives_way = gives_way
+        self._on_lag = on_lag
+        self._on_end = on_end
+        self._on_failure = on_failure
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._current: asyncio.Task[None] | None = None  # of these the one that begins more
+
+    def drop_unwanted(self) -> None:
+        """Forget what waits and is not wanted any more: a reload removed it."""
+        self.waiting = deque(slot for slot in self.waiting if slot.wanted is not None)
+
+    def begin(self) -> None:
+        """Have what waits begin, in order, while there are places."""
+        if self._current is None and self._may_begin():
+            self._current = task = asyncio.get_running_loop().create_task(self._carry())
+            self._tasks.add(task)
+            task.add_done_callback(self._put_down)
+
+    def _may_begin(self) -> bool:
+        return bool(self.waiting) and self.in_flight < self.concurrency and not self.is_at_rest
+
+    async def _carry(self) -> None:
+        """Begin a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
+        try:
+            while self._may_begin():
+                now = self._clock.steady()
+                for _ in range(1 if self._gives_way() else AT_ONCE):
+                    if self._may_begin() and await self._carry_out(self.waiting.popleft(), now):
+                        return
+                await asyncio.sleep(0)
+        except Exception as error:  # noqa: BLE001  # a bug of ours
+            self._on_failure(error)
+
+    async def _carry_out(self, slot: Slot, now: float) -> bool:
+        """One run; true if the task that carries it is to end with it."""
+        if slot.check is None or slot.wanted is None or self._current is None:
+            return False
+        carrier, is_last, is_cancelled = self._current, True, False
+        slot.ran_for, slot.wanted = slot.wanted, None
+        slot.is_running = True
+        self.in_flight += 1
+        self._on_lag(now - slot.ran_for)
+        run, context = self._start_run(slot.check), copy_context()  # what a run sets in its context is its own
+        try:
+            waits_for = context.run(run.send, None)
+            self._current = None
+            self.begin()
+            await rest_in(context, run, waits_for)
+        except StopIteration:  # it never had to wait
+            is_last = is_cancelled = carrier.cancelling() > 0
+        except asyncio.CancelledError:
+            is_cancelled = True
+        finally:
+            self.in_flight -= 1
+            slot.is_running = False
+        self._on_end(slot, is_cancelled)
+        return is_last
+
+    def _put_down(self, task: asyncio.Task[None]) -> None:
+        """A task has ended."""
+        self._tasks.discard(task)
+        if self._current is task:
+            self._current = None
+            self.begin()
+
+    async def drain(self, grace: float) -> None:
+        """Let runs in flight end within `grace` seconds, then cancel them."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
+        if self._tasks:
+            log.error("runs_left", f"{len(self._tasks)} runs ignore their cancellation and are left behind.")

@@ -1,0 +1,159 @@
+"""One task carries out one run after the other, and none of them feels the others. In virtual time."""
+
+import asyncio
+from contextvars import ContextVar
+
+from daemon.model.check import Check
+from daemon.runtime.carriers import Carriers
+from daemon.runtime.timetable import Slot
+from daemon.testing.virtual import pass_time, run_virtual
+
+word: ContextVar[str] = ContextVar("word", default="")
+
+
+class Crew:
+    """Carriers of runs that are methods of a test; who ended and who was cancelled is noted."""
+
+    def __init__(self, clock, start_run, *, concurrency=100, names="abcd"):
+        self.ended: list[str] = []
+        self.cancelled: list[str] = []
+        self.failures: list[Exception] = []
+        self.carriers = Carriers(
+            clock=clock,
+            start_run=start_run,
+            concurrency=concurrency,
+            gives_way=lambda: False,
+            on_lag=lambda seconds: None,
+            on_end=self._end,
+            on_failure=self.failures.append,
+        )
+        self.carriers.is_at_rest = False
+        for name in names:
+            slot = Slot(name)
+            slot.check = Check(
+                name=name, type="fake", options=None, every=10.0, timeout=5.0, retry_every=2.0, vanish_after=300.0
+            )
+            slot.wanted = clock.steady()
+            self.carriers.waiting.append(slot)
+
+    def _end(self, slot: Slot, is_cancelled: bool) -> None:
+        (self.cancelled if is_cancelled else self.ended).append(slot.name)
+        self.carriers.begin()
+
+
+def carried(start_run, *, seconds: float = 1.0, **options) -> Crew:
+    async def scenario(clock):
+        crew = Crew(clock, start_run, **options)
+        crew.carriers.begin()
+        await pass_time(seconds)
+        await crew.carriers.drain(60)
+        return crew
+
+    return run_virtual(scenario)
+
+
+def test_runs_that_never_wait_share_a_task_and_those_that_wait_have_one_each():
+    tasks: dict[str, asyncio.Task] = {}
+
+    async def start_run(check):
+        tasks[check.name] = asyncio.current_task()
+        if check.name in "bc":
+            await pass_time(0.5)
+            assert asyncio.current_task() is tasks[check.name]
+
+    crew = carried(start_run, names="abcdef")
+    assert sorted(crew.ended) == list("abcdef")
+    assert tasks["a"] is tasks["b"]
+    assert tasks["d"] is tasks["e"] is tasks["f"]
+    assert len({tasks[name] for name in "bcd"}) == 3
+    assert crew.carriers.in_flight == 0
+
+
+def test_what_a_run_sets_in_its_context_is_there_after_it_waited_and_for_no_other_run():
+    seen: list[str] = []
+
+    async def start_run(check):
+        seen.append(word.get())
+        word.set(check.name)
+        if check.name == "b":
+            await pass_time(0.1)
+        seen.append(word.get())
+
+    carried(start_run)
+    assert sorted(seen) == ["", "", "", "", "a", "b", "c", "d"]
+
+
+def test_a_run_that_cancels_its_own_task_and_never_waits_takes_no_other_with_it():
+    async def start_run(check):
+        if check.name == "a":
+            asyncio.current_task().cancel()
+
+    crew = carried(start_run)
+    assert (crew.cancelled, crew.ended) == (["a"], ["b", "c", "d"])
+
+
+def test_a_run_that_takes_back_its_own_cancellation_takes_no_other_with_it():
+    async def start_run(check):
+        if check.name == "a":
+            asyncio.current_task().cancel()
+            asyncio.current_task().uncancel()
+
+    crew = carried(start_run)
+    assert crew.ended == list("abcd")
+
+
+def test_a_run_that_is_cancelled_while_it_waits_takes_no_other_with_it():
+    async def start_run(check):
+        if check.name == "a":
+            asyncio.get_running_loop().call_later(0.1, asyncio.current_task().cancel)
+            await pass_time(5)
+
+    crew = carried(start_run)
+    assert (crew.cancelled, crew.ended) == (["a"], ["b", "c", "d"])
+
+
+def test_a_run_may_limit_its_own_time_in_its_first_step():
+    async def start_run(check):
+        try:
+            async with asyncio.timeout(0.1):
+                if check.name != "a":
+                    await pass_time(5)
+        except TimeoutError:
+            assert asyncio.current_task().cancelling() == 0
+
+    crew = carried(start_run)
+    assert (sorted(crew.ended), crew.cancelled) == (list("abcd"), [])
+
+
+def test_what_fails_is_told_and_the_others_go_on():
+    async def start_run(check):
+        if check.name == "a":
+            raise ZeroDivisionError
+        if check.name == "b":
+            await pass_time(0.1)
+            raise KeyError("b")
+
+    crew = carried(start_run)
+    assert [type(error) for error in crew.failures] == [ZeroDivisionError, KeyError]
+    assert crew.ended == ["c", "d"]
+    assert crew.carriers.in_flight == 0
+
+
+def test_no_more_runs_are_in_flight_than_there_are_places():
+    most = 0
+
+    async def scenario(clock):
+        async def start_run(check):
+            nonlocal most
+            most = max(most, crew.carriers.in_flight)
+            if check.name in "cdef":
+                await pass_time(0.1)
+
+        crew = Crew(clock, start_run, names="abcdefgh", concurrency=3)
+        crew.carriers.begin()
+        await pass_time(1)
+        return crew
+
+    crew = run_virtual(scenario)
+    assert sorted(crew.ended) == list("abcdefgh")
+    assert most == 3

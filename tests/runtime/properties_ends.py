@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from daemon.engine.guards import SAID_ONCE
 from daemon.model.incident import OWN, HoldReason, Incident
 from daemon.model.order import OrderKind
 from daemon.model.rule import Verdict
@@ -30,8 +31,9 @@ def is_settled(seen: Witness, it: Incident, incidents: Iterable[Incident]) -> bo
     quiet, scope = (OrderKind.SILENCE, OrderKind.MAINTENANCE), seen.scope(it)
     if any(wish.kind in quiet and wish.covers(scope) and seen.now < wish.until for wish in seen.wishes.values()):
         return it.hold is not None or it.rule.startswith(OWN) or not _is_breached(seen, it)
-    blind = [other for other in incidents if other.rule == f"{OWN}blind" and other.check == it.check]
-    return any(other.closed is None and other.handed_over is not None for other in blind)
+    own = [other for other in incidents if other.rule == f"{OWN}blind" and other.check == it.check]
+    own += [other for other in incidents if it.hold in SAID_ONCE and other.rule == f"{OWN}{it.hold}"]
+    return any(other.closed is None and other.handed_over is not None for other in own)
 
 
 def _is_breached(seen: Witness, it: Incident) -> bool:

@@ -195,7 +195,7 @@ def budget(proposal: Proposal, facts: Facts) -> Hold | None:
     """All attempts together have used up the budget."""
     if _has_room(facts.settings.budget, facts):
         return None
-    counted = [attempt for attempt in facts.attempts if not attempt.void and (proposal.would or not attempt.would)]
+    counted = [attempt for attempt in facts.attempts if _counts(attempt, proposal)]
     return _limit(HoldReason.BUDGET, "heald", counted, facts.settings.budget, facts)
 
 

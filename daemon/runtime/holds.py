@@ -1,6 +1,6 @@
 """Holds in force and incidents handed over to people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from daemon.engine.counting import age
 from daemon.engine.guards import HANDED_OVER_AT_ONCE, NOT_ESCALATED, Proposal
@@ -71,8 +71,10 @@ class Holds:
                 self._board.put_incident(self._said(incident, hold))
         if hold.reason is HoldReason.SELF_TEST:
             self.on_cut_off()
-        if hold.reason in (HoldReason.UPSTREAM, HoldReason.MAINTENANCE):
-            self._mute(key)
+        if hold.reason is HoldReason.UPSTREAM:
+            self._mute(self._firing(key))
+        elif hold.reason in (HoldReason.MAINTENANCE, HoldReason.SILENCED):
+            self._heed(proposal, hold)
         elif hold.reason is HoldReason.FLAPPING:
             self._tell_of_flapping(proposal, hold.sentence, held_for)
         elif hold.reason in HANDED_OVER_AT_ONCE or held_for >= proposal.rule.escalate_after:
@@ -123,12 +125,22 @@ class Holds:
         )
         self._metrics.held(rule, hold.reason)
 
-    def _mute(self, key: LadderKey) -> None:
+    def _mute(self, incidents: Iterable[Incident]) -> None:
         """What a sick upstream or maintenance holds is counted anew when that ends, and told only then."""
-        for incident in self._firing(key):
+        for incident in incidents:
             track = self._track(incident)
             if track is not None and not track.muted:
                 self._board.put_track(replace(track, muted=True, counted=0.0), is_change=True)
+
+    def _heed(self, proposal: Proposal, hold: Hold) -> None:
+        """People want one left alone: others that share its ladder and are not covered are held with it, not hidden."""
+        firing, now = self._firing(key_of(proposal)), self._clock.stamp()
+        others = [it for it in firing if it.id != proposal.incident and not self.is_quiet(it)]
+        if hold.reason is HoldReason.MAINTENANCE:
+            self._mute(it for it in firing if it not in others)
+        for incident in others:
+            if age(incident.opened, now) >= proposal.rule.escalate_after:
+                self.tell(incident, hold.reason, hold.sentence)
 
     def _is_muted(self, incident: Incident) -> bool:
         """Whether people are not told of an incident yet: it opened or was held under what mutes."""

@@ -275,6 +275,18 @@ def test_after_a_storm_nothing_waits_for_what_maintenance_covers(tmp_path: Path)
     assert {touched for _, touched, _, _ in world.story()} == {"command:s1@node"}
 
 
+@pytest.mark.parametrize("kind", [OrderKind.SILENCE, OrderKind.MAINTENANCE])
+def test_who_shares_a_ladder_with_what_people_want_left_alone_is_held_and_told(tmp_path: Path, kind: OrderKind) -> None:
+    world = World(tmp_path, MEMBERS.replace("LEAST", "1"), reality={"units": members(0, 1, 1)})
+    order(world, kind, "subject=web@1.service", lasts=100_000)
+    world.at(25, units=members(0, 0, 1)).run(620)
+    assert {it.handed_over for it in world.stored_incidents()} == {None}
+    world.run(640)
+    told = {it.subject: it.handed_over for it in world.stored_incidents()}
+    assert told == {"web@1.service": None, "web@2.service": H.SILENCED if kind is OrderKind.SILENCE else H.MAINTENANCE}
+    assert world.story() == []
+
+
 def test_a_storm_that_a_reload_switched_off_is_over(tmp_path: Path) -> None:
     world = World(tmp_path, stormy(10))
     world.at(15, **{f"s{n}": DOWN for n in range(6)})

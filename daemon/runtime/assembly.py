@@ -86,7 +86,7 @@ class Assembly:
         """What decides; nothing of it waits."""
         bindings, board, clock, metrics = self._bindings, self.board, self._clock, self.metrics
         health, self.flaps = Health(bindings, board), Flaps()
-        self.holds = Holds(board, clock, metrics, self.flaps)
+        self.holds = Holds(board, clock, metrics, self.flaps, health)
         self.situation = situation = self._wire_people(health)
         self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
         self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held

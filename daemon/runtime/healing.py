@@ -132,7 +132,7 @@ class Healing:
             self._give_up(ladder, rule, index, str(error))
             return
         waiting = self._queue.get(key)
-        if waiting is None or proposal.firing_since < waiting.firing_since:
+        if waiting is None or self._health.turn(proposal) < self._health.turn(waiting):
             self._queue[key] = proposal
 
     def _give_up(self, ladder: Ladder, rule: Rule, index: int, why: str) -> None:

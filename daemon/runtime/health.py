@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 
+from daemon.engine.guards import Proposal
 from daemon.model.check import Check, Run
 from daemon.model.incident import IncidentState
 from daemon.model.service import Service
@@ -149,6 +150,10 @@ class Health:
             if why := self.why_sick(needed):
                 return why
         return None
+
+    def turn(self, proposal: Proposal) -> tuple[bool, float]:
+        """Of those that share a ladder the least goes first: what is sick for itself, then what is so for longest."""
+        return self.sick_upstream(proposal.service) is not None, proposal.firing_since
 
     def upstream_well_for(self, service: str | None, at: float) -> float:
         """Seconds for which what a service depends on has been well; 0 while it is not, infinite if it always was."""

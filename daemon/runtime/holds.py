@@ -14,6 +14,7 @@ from daemon.protocols import Clock
 from daemon.runtime.answers import lasting
 from daemon.runtime.board import Board, LadderKey
 from daemon.runtime.flaps import Flaps
+from daemon.runtime.health import Health
 
 
 def key_of(proposal: Proposal) -> LadderKey:
@@ -27,8 +28,9 @@ _OF_A_LOOK = (HoldReason.BLIND_NOW, HoldReason.CLEAR_NOW, HoldReason.RESOURCE_BU
 class Holds:
     """Why nothing is done, in words, and whether people were told."""
 
-    def __init__(self, board: Board, clock: Clock, metrics: Metrics, flaps: Flaps) -> None:
+    def __init__(self, board: Board, clock: Clock, metrics: Metrics, flaps: Flaps, health: Health) -> None:
         self._board = board
+        self._health = health
         self._flaps = flaps
         self._clock = clock
         self._metrics = metrics
@@ -71,8 +73,8 @@ class Holds:
                 self._board.put_incident(self._said(incident, hold))
         if hold.reason is HoldReason.SELF_TEST:
             self.on_cut_off()
-        if hold.reason is HoldReason.UPSTREAM:
-            self._mute(self._firing(key))
+        if hold.reason is HoldReason.UPSTREAM:  # of it alone: the root may share the ladder
+            self._mute(it for it in self._firing(key) if self._health.sick_upstream(it.service) is not None)
         elif hold.reason in (HoldReason.MAINTENANCE, HoldReason.SILENCED):
             self._heed(proposal, hold)
         elif hold.reason is HoldReason.FLAPPING:

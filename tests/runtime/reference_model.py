@@ -157,7 +157,8 @@ class Model:
                 self.intervals[check.name] = interval
         order = [rule.name for rule in self.config.rules]
         found.sort(key=lambda it: (it[0].severity, self.track(*it).since, order.index(it[0].name)))
-        one = {self.key(*it): it for it in reversed(found)}  # one proposal of a ladder: for the oldest
+        first = sorted(found, key=lambda it: self.is_upstream_sick(it[1]))
+        one = {self.key(*it): it for it in reversed(first)}  # of a ladder: the oldest of what is sick for itself
         self.reserved = {}
         return [it for it in found if one[self.key(*it)] is it]
 
@@ -679,9 +680,11 @@ class Model:
         if ladder.held_at is not None and counts:
             ladder.held += self.now - ladder.held_at
         ladder.hold, ladder.held_at = reason, self.now
-        for track in firing:
+        for name, track in self.tracks_of(key).items():
+            if track.state != "firing":
+                continue
             track.hold = reason
-            if reason == "upstream":
+            if reason == "upstream" and self.is_upstream_sick(self.check(name)):
                 track.muted, track.anew = True, track.anew if track.muted else 0
         if not firing:
             self.unhold(key)

@@ -52,6 +52,16 @@ def test_an_order_on_the_checks_service_still_holds(tmp_path: Path) -> None:
     assert world.run(45).story() == []
 
 
+@pytest.mark.parametrize("apart", [0, 5])
+def test_a_root_that_shares_its_ladder_with_a_dependant_is_healed_though_that_was_sick_first(
+    tmp_path: Path, apart: int
+) -> None:
+    both = OF_DB.replace("check: api", "checks: [api, db]").replace("for: 0s", "for: 12s")
+    world = World(tmp_path, HEAD + both, reality={"api": DOWN}).at(8, db=DOWN)  # api is pending, not firing yet
+    world.simulation.timetable.next_run["db"] += apart  # else they run at one instant
+    assert world.run(90).claims("command:db@node") != []
+
+
 @pytest.mark.parametrize("service", ["api", "db"])
 def test_conflicts_of_either_service_hold(tmp_path: Path, service: str) -> None:
     lock = tmp_path / "upgrade.lock"

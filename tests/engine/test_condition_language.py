@@ -218,3 +218,21 @@ def test_the_own_check_may_be_named_with_a_subject_that_it_has(scope: Scope) -> 
     compile_condition('api["standby"].up == 0', scope)
     assert str(refused('api["x"].up == 0', scope)) == 'api has no subject "x"; it has "main", "standby"'
     assert str(refused('api["main"].zzz == 0', scope)).startswith("api (http) has no sample zzz; it has up")
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("up == 0", True),
+        ("up == 0 and not (latency_seconds > 1s)", True),
+        ("api.up == 0", False),
+        ("db.up == 0", False),
+        ("avg(latency_seconds, 1m) > 1s", False),
+        ("unchanged(state) > 1m", False),
+        ("count_of(up == 0, 3, 5)", False),
+    ],
+)
+def test_a_condition_fits_all_checks_with_its_samples_if_it_names_none_and_remembers_nothing(
+    text: str, fits: bool
+) -> None:
+    assert compile_condition(text, SCOPE).fits_all is fits

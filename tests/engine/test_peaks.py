@@ -52,6 +52,22 @@ def test_one_that_still_ran_counts_from_its_claim() -> None:
     assert most([attempt(at(5000), ended=None, state=AttemptState.LOST), *made(1000)]) == 1  # as if at claim + timeout
 
 
+@pytest.mark.parametrize(
+    ("ages", "within", "expected"),
+    [
+        ((5000, 4990, 4980), 1000, 0),
+        ((1000,), 1000, 0),
+        ((1000,), 1001, 1),
+        ((3000, 2000, 2000, 500), 1000, 4),  # those before it count there
+        ((3000, 2000, 2000, 500), 2500, 4),
+        ((5000, 4990, 4980, 100), 1000, 1),
+    ],
+)
+def test_only_claims_of_the_last_time_are_asked(ages: tuple[float, ...], within: float, expected: int) -> None:
+    (peak,) = peaks("all", [HOUR], made(*ages), NOW, within=within)
+    assert peak.most == expected
+
+
 @given(st.lists(st.floats(0, 20_000), max_size=8))
 def test_it_is_what_the_limit_would_have_counted_at_each_claim(ages: list[float]) -> None:
     attempts = made(*ages)

@@ -184,8 +184,8 @@ class Bindings:
         """Files and units that hold acting on these services while they are there or at work."""
         found = [*self.setup.settings.conflicts]
         for name in services:
-            if name is not None:
-                found += self.setup.services[name].conflicts
+            service = self.setup.services.get(name or "")  # none: a reload may have removed it
+            found += service.conflicts if service is not None else ()
         return found
 
     def root_settle(self, service: str) -> float:

@@ -145,9 +145,10 @@ class Situation:
     def too_few(self, proposal: Proposal, besides: Iterable[Member] = ()) -> str | None:
         """Why too few members of the service would stay healthy; `besides` are acted on at the same time."""
         for name in self._bindings.acted_on(proposal.resource, proposal.service):
-            service, checks = self._bindings.setup.services[name], self._bindings.checks_of[name]
-            if service.min_healthy is None:
+            service = self._bindings.setup.services.get(name)
+            if service is None or service.min_healthy is None:  # none: a reload may have removed it
                 continue
+            checks = self._bindings.checks_of[name]
             others = {subject for check, subject in (*self._acted_on(proposal), *besides) if check in checks}
             acted_on = proposal.subject if proposal.check in checks else ""  # of another service: no member of this one
             if (why := self._health.too_few(service, acted_on, others)) is not None:

@@ -105,7 +105,8 @@ def test_a_terminal_that_nobody_reads_is_not_waited_for() -> None:
     lost: list[int] = []
     handler = PatientOutput(theirs, say_lost=lost.append)
     seconds = [write(handler, "z" * 700) for _ in range(60)]  # it is writable while it has room for a byte
-    assert len([each for each in seconds if each > 0.5]) == 1
+    waits = [each for each in seconds if each > 0.5]
+    assert len(waits) in (1, 2)  # the kernel may make room once more, as it hands on to the reader's side what it took
     os.set_blocking(ours, False)
     while True:
         try:

@@ -14,6 +14,7 @@ from daemon.logs import log
 from daemon.model.check import Check
 from daemon.protocols import Clock
 from daemon.runtime.drive import rest_in
+from daemon.runtime.tasks import drain
 from daemon.runtime.timetable import Slot
 
 AT_ONCE = 2  # runs that begin in one step of the loop, which then sees to all else
@@ -111,11 +112,6 @@ class Carriers:
 
     async def drain(self, grace: float) -> None:
         """Let runs in flight end within `grace` seconds, then cancel them."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
+        await drain(self._tasks, grace=grace, cancelled=_CANCEL_GRACE)
         if self._tasks:
             log.error("runs_left", f"{len(self._tasks)} runs ignore their cancellation and are left behind.")

@@ -22,6 +22,7 @@ from daemon.runtime.faults import in_bounds, is_ours, named, words_of
 from daemon.runtime.healing import Healing
 from daemon.runtime.runs import Runs
 from daemon.runtime.situation import Found
+from daemon.runtime.tasks import drain
 from daemon.runtime.threads import caller
 from daemon.runtime.toolbox import ActToolbox
 from daemon.store.store import Store
@@ -104,12 +105,7 @@ class Executor:
 
     async def drain(self, grace: float) -> None:
         """Let what is under way end within `grace` seconds, then cancel it: its attempts will be found lost."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
+        await drain(self._tasks, grace=grace, cancelled=_CANCEL_GRACE)
 
     # ---- one proposal -------------------------------------------------------------------------------------------
 

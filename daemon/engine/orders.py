@@ -35,8 +35,12 @@ def _matches(matcher: Matcher, scope: Scope) -> bool:
         value = scope.labels.get(field.removeprefix("label:"), "")
     else:
         value = getattr(scope, field) or ""
-    literal = pattern.replace("[", "[[]")  # a bracket is one: subjects such as [::1]:443 have them
-    return fnmatchcase(value, literal) is (operator == "=")
+    return matches(value, pattern) is (operator == "=")
+
+
+def matches(value: str, pattern: str) -> bool:
+    """Whether a pattern of * and ? is of this; a bracket is itself, as in `[::1]:443`."""
+    return fnmatchcase(value, pattern.replace("[", "[[]"))
 
 
 def find(orders: Iterable[Order], kind: OrderKind, scope: Scope, now: Stamp, *, holding: bool = False) -> Order | None:

@@ -1,12 +1,11 @@
 """Standing orders and maintenance windows: what covers an incident now, what people add and end."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from daemon.engine.condition_error import did_you_mean
-from daemon.engine.orders import find, is_in_force, left_of, open_until, window_covers
+from daemon.engine.orders import find, is_in_force, left_of, matches, open_until, window_covers
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import OWN, Hold, HoldReason
@@ -117,28 +116,32 @@ class Orders:
 
     def must_exist(self, matchers: Sequence[Matcher]) -> None:
         """Raises ValueError for a name that covers nothing: who believes it does works on what heald will act on."""
+        if (unknown := self._unknown(matchers)) is not None:
+            field, pattern, names = unknown
+            near = did_you_mean(pattern, list(names))
+            raise ValueError(f"there is no {field} {pattern}" + (f"; {near}" if near else ""))
+
+    def _unknown(self, matchers: Sequence[Matcher]) -> tuple[str, str, Collection[str]] | None:
+        """The first matcher that is of no name: its field, its pattern, and the names that there are."""
         setup = self._bindings.setup
-        known: dict[str, list[str]] = {
-            "rule": [*self._bindings.rules],
-            "check": [*setup.checks],
-            "service": [*setup.services],
+        known: dict[str, Collection[str]] = {
+            "rule": self._bindings.rules,
+            "check": setup.checks,
+            "service": setup.services,
             "severity": [severity.value for severity in Severity],
         }
         for field, operator, pattern in matchers:
             names = known.get(field)  # subjects come and go, and labels may be missing
-            if names is None or operator != "=" or pattern.startswith(OWN):
+            if names is None or operator != "=" or pattern.startswith(OWN) or pattern in names:
                 continue
-            if not any(fnmatchcase(name, pattern) for name in names):
-                near = did_you_mean(pattern, names)
-                raise ValueError(f"there is no {field} {pattern}" + (f"; {near}" if near else ""))
+            if not any(matches(name, pattern) for name in names):
+                return field, pattern, names
+        return None
 
     def _idle(self, order: Order) -> str | None:
-        """Why an order covers nothing, in a sentence."""
-        try:
-            self.must_exist(order.matchers)
-        except ValueError as error:
-            return str(error)
-        return None
+        """Why an order covers nothing; without the nearest name, for which a reload would stand still for long."""
+        unknown = self._unknown(order.matchers)
+        return None if unknown is None else f"there is no {unknown[0]} {unknown[1]}"
 
     def end(self, order_id: str, *, who: str) -> Order:
         """End an order. Raises LookupError if there is none in force of that id."""

@@ -139,7 +139,8 @@ class Holds:
         firing, now = self._firing(key_of(proposal)), self._clock.stamp()
         others = [it for it in firing if it.id != proposal.incident and not self.is_quiet(it)]
         if hold.reason is HoldReason.MAINTENANCE:
-            self._mute(it for it in firing if it not in others)
+            seen = {it.id for it in others}
+            self._mute(it for it in firing if it.id not in seen)
         for incident in others:
             if age(incident.opened, now) >= proposal.rule.escalate_after:
                 self.tell(incident, hold.reason, hold.sentence)

@@ -98,7 +98,7 @@ class Storm:
             is_sick = self._health.why_sick(name) is not None
             if not is_sick:
                 self._excused.discard(name)
-                if all(self._health.has_seen(check) for check in self._bindings.checks_of[name]):
+                if name in self._left and all(map(self._health.has_seen, self._bindings.checks_of[name])):
                     self._left.discard(name)
             elif self._is_planned(name):
                 self._left.discard(name)

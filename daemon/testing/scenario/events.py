@@ -5,7 +5,6 @@ What is done by a person goes through the same parts of the daemon as the comman
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from daemon.config.document import Node
@@ -23,6 +22,7 @@ from daemon.config.scenario_schema import (
 )
 from daemon.config.setup import Setup
 from daemon.engine.condition_error import did_you_mean
+from daemon.engine.orders import matches
 from daemon.model.incident import OWN
 from daemon.model.order import OrderKind
 from daemon.model.units import format_duration
@@ -155,7 +155,7 @@ def check_names(scene: Scene, node: Node | None, path: str) -> None:
             named = item.entries.get(key)
             if named is None or not isinstance(named.value, str) or named.text.startswith(OWN):
                 continue
-            if not any(fnmatchcase(name, named.text) for name in names):  # an order's name may be a pattern
+            if not any(matches(name, named.text) for name in names):  # an order's name may be a pattern
                 scene.known(named, f"{path}[{place}].{key}", key, names)
         scene.resource(item.entries.get("resource"), f"{path}[{place}].resource")
 

@@ -75,7 +75,7 @@ class Assembly:
             concurrency=setup.settings.concurrency,
             coalesce=coalesce,
             spread=spread,
-            gives_way=self.executor.is_deciding,
+            decisions=self.executor,
             on_lag=metrics.schedule_lag.observe,
             on_skip=lambda check, why: metrics.check(check.name).skipped(),
         )

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Protocol
 
 from daemon.logs import log
 from daemon.model.check import Check
@@ -18,14 +18,30 @@ from daemon.runtime.tasks import drain
 from daemon.runtime.timetable import Slot
 
 AT_ONCE = 2  # runs that begin in one step of the loop, which then sees to all else
+CLAIM_PATIENCE = 0.02  # seconds that runs wait for a claim; more than most disks take, less than anybody misses
 _CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
+
+
+class Decisions(Protocol):
+    """What runs that are due give way to."""
+
+    def is_deciding(self) -> bool:
+        """Whether anything is on its way to a claim."""
+        ...
+
+    @property
+    def claiming(self) -> "asyncio.Future[Any] | None":
+        """The newest claim, while it is being committed."""
+        ...
 
 
 class Carriers:
     """Runs that wait for a place and those in flight.
 
-    While `gives_way` says so they begin one by one. `on_lag` hears how many seconds after its due time each run began,
-    `on_end` of each that ended, and whether it was cancelled; `on_failure` of a bug of ours.
+    While something is decided they begin one by one, and while a claim is being committed none does, for a moment: the
+    thread that commits it would have to wrest the interpreter from them at each statement.
+    `on_lag` hears how many seconds after its due time each run began, `on_end` of each that ended, and whether it was
+    cancelled; `on_failure` of a bug of ours.
     """
 
     def __init__(
@@ -34,7 +50,7 @@ class Carriers:
         clock: Clock,
         start_run: Callable[[Check], Coroutine[Any, Any, None]],
         concurrency: int,
-        gives_way: Callable[[], bool],
+        decisions: Decisions | None,
         on_lag: Callable[[float], None],
         on_end: Callable[[Slot, bool], None],
         on_failure: Callable[[Exception], None],
@@ -45,7 +61,8 @@ class Carriers:
         self.is_at_rest = True  # nothing begins
         self._clock = clock
         self._start_run = start_run
-        self._gives_way = gives_way
+        self._decisions = decisions
+        self._waited_for: asyncio.Future[Any] | None = None  # the newest claim that no run began beside
         self._on_lag = on_lag
         self._on_end = on_end
         self._on_failure = on_failure
@@ -70,13 +87,21 @@ class Carriers:
         """Begin a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
         try:
             while self._may_begin():
+                await self._give_way()
                 now = self._clock.steady()
-                for _ in range(1 if self._gives_way() else AT_ONCE):
+                for _ in range(1 if self._decisions and self._decisions.is_deciding() else AT_ONCE):
                     if self._may_begin() and await self._carry_out(self.waiting.popleft(), now):
                         return
                 await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001  # a bug of ours
             self._on_failure(error)
+
+    async def _give_way(self) -> None:
+        """Wait for the claim that is being committed, for each a moment at most: a disk that is slow stops no run."""
+        claim = self._decisions.claiming if self._decisions else None
+        if claim is not None and claim is not self._waited_for:
+            self._waited_for = claim
+            await asyncio.wait({claim}, timeout=CLAIM_PATIENCE)
 
     async def _carry_out(self, slot: Slot, now: float) -> bool:
         """One run; true if the task that carries it is to end with it."""

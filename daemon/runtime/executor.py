@@ -73,6 +73,11 @@ class Executor:
         """Whether anything is on its way to a claim: what else there is to do can wait for a moment."""
         return self._undecided > 0 or self._healing.has_proposals
 
+    @property
+    def claiming(self) -> "asyncio.Future[Any] | None":
+        """The newest claim, while the store's thread is about it."""
+        return self._store.claiming
+
     async def run(self) -> Never:
         """The standing task: weigh the proposals of each instant, most severe first."""
         async with asyncio.TaskGroup() as group:  # a bug of ours ends the daemon; the row says what was claimed

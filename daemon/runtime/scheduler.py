@@ -13,7 +13,7 @@ from typing import Any, Never
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.protocols import Clock
-from daemon.runtime.carriers import Carriers
+from daemon.runtime.carriers import Carriers, Decisions
 from daemon.runtime.timetable import TIMER, Entry, Slot, Timer, aligned, next_due, phase, why_waiting
 
 LONGEST_SLEEP = 5.0  # seconds: a suspended host stops the loop's clock, not the steady one; and `progress` must move
@@ -26,7 +26,7 @@ class Scheduler:
     `start_run` does one whole run; an exception out of it is a bug of ours and ends `run`. `interval` is asked after
     each run how many seconds lie between a check's runs now. `coalesce` is the most seconds a run or a timer may be
     late to begin together with others. With `spread` the first runs lie over one interval, else they are due at once.
-    While `gives_way` says so they begin one by one.
+    They give way to `decisions`.
     `on_lag` hears how many seconds after its due time each run began, `on_skip` of every one that was due in vain.
     """
 
@@ -39,7 +39,7 @@ class Scheduler:
         concurrency: int,
         coalesce: float = 0.2,
         spread: bool = True,
-        gives_way: Callable[[], bool] = lambda: False,
+        decisions: Decisions | None = None,
         on_lag: Callable[[float], None],
         on_skip: Callable[[Check, str], None],
     ) -> None:
@@ -58,7 +58,7 @@ class Scheduler:
             clock=clock,
             start_run=start_run,
             concurrency=concurrency,
-            gives_way=gives_way,
+            decisions=decisions,
             on_lag=on_lag,
             on_end=self._ended,
             on_failure=self._fail,

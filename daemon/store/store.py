@@ -5,7 +5,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Never, TypeVar
+from typing import Any, Never, TypeVar
 
 from daemon.errors import LockedError, StoreError
 from daemon.model.incident import Hold
@@ -48,6 +48,7 @@ class Store(Reading):
         self._history_every = history_every
         self._groups = Groups(worker, self._call, writer.write)
         self._batches = Batches(lambda rows: self._call(lambda: writer.append_history(rows)))
+        self._claiming: asyncio.Future[Any] | None = None
         self._is_troubled = asyncio.Event()
         self._is_closed = False
         self._damage: str | None = None
@@ -155,6 +156,11 @@ class Store(Reading):
         return self._worker.pending
 
     @property
+    def claiming(self) -> "asyncio.Future[Any] | None":
+        """The newest claim, while the thread has not answered it. It is not to be cancelled."""
+        return None if self._claiming is None or self._claiming.done() else self._claiming
+
+    @property
     def writes(self) -> Mapping[str, int]:
         """Transactions so far, by result: `ok` and `error`."""
         return self._writer.transactions
@@ -231,6 +237,7 @@ class Store(Reading):
         queued = before.rows if before else ()
         waiter: asyncio.Future[tuple[Hold | None, Exception | None]] = self._worker.future()  # its caller may cancel it
         future = self._call(lambda: self._writer.claim(queued, attempt, rows, permits, now, longest), waiter)
+        self._claiming = future
         if before is not None:
             taken = before
             when_done(future, lambda: self._groups.answer(taken, future.exception()))

@@ -2,9 +2,10 @@
 
 import asyncio
 from contextvars import ContextVar
+from types import SimpleNamespace
 
 from daemon.model.check import Check
-from daemon.runtime.carriers import Carriers
+from daemon.runtime.carriers import CLAIM_PATIENCE, Carriers
 from daemon.runtime.timetable import Slot
 from daemon.testing.virtual import pass_time, run_virtual
 
@@ -14,7 +15,7 @@ word: ContextVar[str] = ContextVar("word", default="")
 class Crew:
     """Carriers of runs that are methods of a test; who ended and who was cancelled is noted."""
 
-    def __init__(self, clock, start_run, *, concurrency=100, names="abcd"):
+    def __init__(self, clock, start_run, *, concurrency=100, names="abcd", decisions=None):
         self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.failures: list[Exception] = []
@@ -22,7 +23,7 @@ class Crew:
             clock=clock,
             start_run=start_run,
             concurrency=concurrency,
-            gives_way=lambda: False,
+            decisions=decisions,
             on_lag=lambda seconds: None,
             on_end=self._end,
             on_failure=self.failures.append,
@@ -157,3 +158,52 @@ def test_no_more_runs_are_in_flight_than_there_are_places():
     crew = run_virtual(scenario)
     assert sorted(crew.ended) == list("abcdefgh")
     assert most == 3
+
+
+def beside_a_claim(committed_after: float) -> list[float]:
+    """When each of four runs began, where a claim is under way from the start until so many seconds later."""
+    began: list[float] = []
+
+    async def scenario(clock):
+        async def start_run(check):
+            began.append(round(clock.steady() - start, 6))
+
+        start = clock.steady()
+        claim = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(committed_after, claim.set_result, None)
+        decisions = SimpleNamespace(is_deciding=lambda: False, claiming=claim)
+        crew = Crew(clock, start_run, decisions=decisions)
+        crew.carriers.begin()
+        await pass_time(CLAIM_PATIENCE / 2)
+        crew.carriers.begin()  # as at the end of a run that waited
+        await pass_time(1)
+        assert sorted(crew.ended) == list("abcd")
+
+    run_virtual(scenario)
+    return began
+
+
+def test_no_run_begins_while_a_claim_is_committed():
+    assert beside_a_claim(CLAIM_PATIENCE / 4) == [CLAIM_PATIENCE / 4] * 4
+
+
+def test_a_claim_that_takes_long_is_waited_for_once_and_no_longer_than_a_moment():
+    assert beside_a_claim(10 * CLAIM_PATIENCE) == [CLAIM_PATIENCE] * 4
+
+
+def test_nothing_begins_after_a_claim_once_all_is_at_rest():
+    async def scenario(clock):
+        async def start_run(check):
+            raise AssertionError("it began")
+
+        claim = asyncio.get_running_loop().create_future()
+        crew = Crew(clock, start_run, decisions=SimpleNamespace(is_deciding=lambda: False, claiming=claim))
+        crew.carriers.begin()
+        await asyncio.sleep(0)
+        crew.carriers.is_at_rest = True
+        claim.set_result(None)
+        await pass_time(1)
+        return crew
+
+    crew = run_virtual(scenario)
+    assert (crew.failures, crew.ended) == ([], [])

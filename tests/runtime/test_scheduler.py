@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -172,10 +173,8 @@ def test_a_run_that_gets_no_place_before_its_next_is_due_is_skipped_and_says_why
     assert world.skips == [(10, "a", sentence), (20, "a", sentence)]
 
 
-@pytest.mark.parametrize(
-    ("gives_way", "at_once"), [(False, AT_ONCE), (True, 1)], ids=["usual", "a claim is on its way"]
-)
-def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between(gives_way, at_once):
+@pytest.mark.parametrize(("decides", "at_once"), [(False, AT_ONCE), (True, 1)], ids=["usual", "a claim is on its way"])
+def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between(decides, at_once):
     async def story(world):
         seen: list[int] = []
 
@@ -188,7 +187,11 @@ def test_a_few_begin_in_one_step_of_the_loop_and_all_else_has_its_turn_between(g
         await world.until(1)
         assert max(after - before for before, after in pairwise(seen)) == at_once
 
-    world = in_world(story, *(check(f"c{n}") for n in range(10)), gives_way=lambda: gives_way)
+    world = in_world(
+        story,
+        *(check(f"c{n}") for n in range(10)),
+        decisions=SimpleNamespace(is_deciding=lambda: decides, claiming=None),
+    )
     assert world.began == [(0, f"c{n}") for n in range(10)]
     assert world.skips == []
 

@@ -144,6 +144,16 @@ async def test_the_same_attempt_is_never_claimed_twice(store: Store) -> None:
     assert store.is_writable
 
 
+async def test_the_newest_claim_can_be_waited_for_until_it_is_answered(store: Store) -> None:
+    assert store.claiming is None
+    first, second = (asyncio.create_task(store.claim(attempt(number), [], free)) for number in range(2))
+    await asyncio.sleep(0)
+    assert store.claiming is not None
+    await asyncio.wait({store.claiming})
+    assert store.claiming is None
+    assert await asyncio.gather(first, second) == [None, None]
+
+
 async def test_who_does_not_wait_for_his_claim_disturbs_nobody(store: Store) -> None:
     queued = store.submit(incident())
     claim = asyncio.ensure_future(store.claim(attempt(), [], free))

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from yarl import URL
 
 from checks._http_message import Request
-from checks._net import Look, connect, resolve
+from checks._names import resolve
+from checks._net import Look, connect
 from daemon.plugin import CheckError, SickError, translate
 
 P = TypeVar("P", bound=asyncio.Protocol)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from yarl import URL
 
-from checks._net import check_host
+from checks._names import check_host
 from daemon.plugin import SickError
 
 MOST_REDIRECTS = 10

@@ -14,7 +14,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from checks._net import NET_SAMPLES, Host, Look, connect, look_once, resolve
+from checks._names import Host, literal, resolve
+from checks._net import NET_SAMPLES, Look, connect, look_once
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
 EXAMPLE = """
@@ -77,16 +78,17 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
 
     async def work(look: Look) -> None:
         with look.measure("dns_seconds"):
-            addresses = await resolve(options.host, options.port)
+            addresses = literal(options.host, options.port) or await resolve(options.host, options.port)
         place = f"{options.host} port {options.port}"
         with look.measure("connect_seconds"):
             connection = await connect(addresses, place)
-        with connection:
+        try:
             if options.send is not None or options.expect is not None or options.expect_regex is not None:
-                try:
-                    await _talk(options, look, connection)
-                except OSError as error:
-                    raise translate(error, place) from error
+                await _talk(options, look, connection)
+        except OSError as error:
+            raise translate(error, place) from error
+        finally:
+            connection.close()
         look.answered()
 
     return [await look_once(context, work)]

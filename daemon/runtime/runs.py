@@ -71,13 +71,17 @@ class Runs:
 
     async def start(self, check: Check) -> None:
         """One due run, from its look to its record."""
-        await self.look_and_judge(check)
+        masks = self._masks  # as they were when the run began
+        self._took(check, await self._look(check, is_look=False), masks)
         self.flush()
 
     async def look_and_judge(self, check: Check, *, is_look: bool = False) -> None:
-        """Look once and judge what was seen, unless a reload meanwhile made the check one of something else."""
-        masks = self._masks  # as they were when the run began
-        run = await self._look(check, is_look=is_look)
+        """Look once and judge what was seen."""
+        masks = self._masks
+        self._took(check, await self._look(check, is_look=is_look), masks)
+
+    def _took(self, check: Check, run: Run, masks: Masks | None) -> None:
+        """Judge a run, unless a reload meanwhile made the check one of something else."""
         now = self._setup.checks.get(check.name)
         if now is check or (now is not None and (now.type, now.options) == (check.type, check.options)):
             self.take(run if masks is None else masked_run(run, masks))

@@ -249,8 +249,10 @@ class Scheduler:
             if slot.again is not None:
                 self._want(slot, slot.again)
                 slot.again = None
-        if self._fresh or self._carriers.waiting:
+        if self._fresh:
             self._begin()
+        elif self._carriers.waiting:
+            self._carriers.begin()
 
     def _fail(self, error: Exception) -> None:
         if self._failed is not None and not self._failed.done():

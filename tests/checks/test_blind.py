@@ -15,7 +15,7 @@ import pytest
 from context import LocalContext
 from local_servers import need, until
 
-from checks import _net, tcp
+from checks import _names, tcp
 from daemon.errors import CheckError, SickError, translate
 
 CHILD = Path(__file__).with_name("look_elsewhere.py")
@@ -134,12 +134,12 @@ async def test_runs_that_give_up_leave_one_look_up_a_name_behind(monkeypatch: py
 
     def getaddrinfo(host: str, *rest: Any) -> Any:
         if rest[-1]:
-            raise _net.socket.gaierror(_net.socket.EAI_NONAME, "no address")
+            raise _names.socket.gaierror(_names.socket.EAI_NONAME, "no address")
         asked.append(host)
         answered.wait(10)
-        raise _net.socket.gaierror(_net.socket.EAI_NONAME, "no such name")
+        raise _names.socket.gaierror(_names.socket.EAI_NONAME, "no such name")
 
-    monkeypatch.setattr("checks._net.socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("checks._names.socket.getaddrinfo", getaddrinfo)
     options = tcp.Options(host="slow.example", port=80)
     try:
         for _ in range(5):
@@ -158,15 +158,15 @@ async def test_runs_that_give_up_leave_one_look_up_a_name_behind(monkeypatch: py
 
 async def test_a_dead_resolver_holds_a_bounded_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
-    lookups = _net._Lookups()
+    lookups = _names._Lookups()
 
     def slow(host: str, *, flags: int = 0) -> list[Any]:
         answered.wait(10)
         return []
 
-    monkeypatch.setattr(_net, "_addresses", slow)
+    monkeypatch.setattr(_names, "_addresses", slow)
     try:
-        for number in range(_net._MOST_LOOKUPS):
+        for number in range(_names._MOST_LOOKUPS):
             lookups.join(f"host{number}.example")
         with pytest.raises(CheckError, match="64 names are waiting for the resolver"):
             lookups.join("one-more.example")

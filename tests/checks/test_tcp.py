@@ -195,7 +195,7 @@ async def test_a_port_that_nobody_listens_on_is_never_connected_to_itself() -> N
         return itself
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("checks._net.socket.socket", bound)
+        patch.setattr("checks._net._Socket", bound)
         samples = await look(port)
     assert made == [itself]
     assert (samples["up"], samples["error"]) == (0.0, "refused")

@@ -13,14 +13,14 @@ MOST = 20_000  # rows that wait at most while the store takes no writes: some 10
 
 
 class Batches:
-    """History that waits. `write` gives a batch to the store's thread."""
+    """History that waits. `write` gives a batch to the store's thread, which says how many rows of it are written."""
 
-    def __init__(self, write: Callable[[list[HistoryRow]], "asyncio.Future[None]"]) -> None:
+    def __init__(self, write: Callable[[list[HistoryRow]], "asyncio.Future[int]"]) -> None:
         self.dropped = 0  # rows for which there was no room
         self.is_waiting = asyncio.Event()  # there are rows
         self._write = write
         self._rows: deque[HistoryRow] = deque()
-        self._is_under_way = False
+        self._under_way: asyncio.Future[int] | None = None  # the newest batch, while it is being written
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -28,7 +28,7 @@ class Batches:
     @property
     def is_due(self) -> bool:
         """Whether a whole batch is there and none is under way."""
-        return len(self._rows) >= BATCH and not self._is_under_way
+        return len(self._rows) >= BATCH and self._under_way is None
 
     def add(self, rows: Iterable[HistoryRow]) -> None:
         """Keep rows for the next batch; beyond the bound the oldest go."""
@@ -38,20 +38,34 @@ class Batches:
         if self._rows and not self.is_waiting.is_set():
             self.is_waiting.set()
 
-    def write(self) -> "asyncio.Future[None]":
-        """Write all that waits. If that fails it waits again."""
+    def write(self) -> "asyncio.Future[int]":
+        """Write all that waits. If that fails it waits again; the rest of what was cut short is written next."""
         rows = list(self._rows)
         self._rows.clear()
-        self._is_under_way = True
-        future = self._write(rows)
+        future = self._under_way = self._write(rows)
         when_done(future, lambda: self._written(rows, future))
         return future
 
-    def _written(self, rows: list[HistoryRow], done: "asyncio.Future[None]") -> None:
-        self._is_under_way = False
-        if not done.cancelled() and isinstance(done.exception(), StoreError):
-            self._rows.extendleft(reversed(rows))
-            self._bound()
+    async def settle(self, within: float) -> None:
+        """Wait until no batch is being written, nor the rest of one; so many seconds for each at most."""
+        while (batch := self._under_way) is not None and (await asyncio.wait({batch}, timeout=within))[0]:
+            pass
+
+    def _written(self, rows: list[HistoryRow], done: "asyncio.Future[int]") -> None:
+        if self._under_way is done:
+            self._under_way = None
+        if done.cancelled():
+            return
+        error = done.exception()
+        if isinstance(error, StoreError):
+            self._put_back(rows)
+        elif error is None and done.result() < len(rows):
+            self._put_back(rows[done.result() :])
+            self.write()
+
+    def _put_back(self, rows: list[HistoryRow]) -> None:
+        self._rows.extendleft(reversed(rows))
+        self._bound()
 
     def _bound(self) -> None:
         while len(self._rows) > MOST:

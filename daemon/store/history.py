@@ -1,6 +1,6 @@
 """Run history in the state file: batches in, the newest rows out, old rows away. Synchronous, as `sqlite.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from math import isfinite
@@ -11,6 +11,7 @@ from daemon.model.track import HistoryRow
 from daemon.store.rows import HISTORY, Value, text, to_json
 from daemon.store.sqlite import Database
 
+AT_ONCE = 50  # rows between two looks whether somebody waits for the store: a millisecond
 _ROW_OVERHEAD = 96  # bytes of a row beside its texts: stamp, header, its place in the index
 _DROP_MOST = 20_000  # rows dropped in one go: some 50 ms of the store's thread
 _FACT = "history_bytes"
@@ -32,17 +33,27 @@ class History:
         """Bytes that the history takes."""
         return int(self._database.fact(_FACT, 0))
 
-    def append(self, rows: Sequence[HistoryRow], now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
-        """Write a batch and drop what is too old or too much. Not on the disk when it returns: a crash may lose it.
+    def append(
+        self, rows: Sequence[HistoryRow], now: Stamp, *, keep_for: float, keep_bytes: int, is_wanted: Callable[[], bool]
+    ) -> int:
+        """Write a batch, or the beginning of it while `is_wanted` says that others wait, and drop what is too old or
+        too much; returns how many of the rows are written. Not on the disk when it returns: a crash may lose it.
 
         `keep_for` is in seconds, `keep_bytes` in bytes.
         """
+        written = 0
         with self._database.transaction(durable=False):
             last = self._database.execute("SELECT max(place) FROM history").fetchone()[0] or 0
-            self._database.put_all(HISTORY.insert, rows, self._encode)
+            while written < len(rows):
+                some = rows[written : written + AT_ONCE]
+                self._database.put_all(HISTORY.insert, some, self._encode)
+                written += len(some)
+                if is_wanted():
+                    break
             added = self._database.execute(_SIZE_AFTER, (last,)).fetchone()[0] or 0
             size = self.size() + added
             self._database.set_fact(_FACT, size - self._drop(now, size, keep_for, keep_bytes))
+        return written
 
     def _encode(self, row: HistoryRow) -> tuple[Value, ...]:
         """As `HISTORY.encode`, and the size; written out, because there are many of these."""

@@ -47,7 +47,7 @@ class Store(Reading):
         self._retry_every = retry_every
         self._history_every = history_every
         self._groups = Groups(worker, self._call, writer.write)
-        self._batches = Batches(lambda rows: self._call(lambda: writer.append_history(rows)))
+        self._batches = Batches(self._append)
         self._claiming: asyncio.Future[Any] | None = None
         self._is_troubled = asyncio.Event()
         self._is_closed = False
@@ -105,10 +105,15 @@ class Store(Reading):
             self._batches.is_waiting.clear()
             await self._write_history()
 
+    def _append(self, rows: list[HistoryRow]) -> "asyncio.Future[int]":
+        """Write a batch; one that a claim waits for is cut short."""
+        return self._call(lambda: self._writer.append_history(rows, lambda: self.claiming is not None))
+
     async def _write_history(self) -> None:
         if len(self._batches) and self.is_writable:
-            with contextlib.suppress(StoreError):  # the rows wait, `why` has it, and `on_change` said it
-                await self._batches.write()
+            batch = self._batches.write()  # not awaited itself: who is cancelled here must not cancel it
+            if not batch.done():
+                await asyncio.wait({batch})  # if it fails the rows wait, and `on_change` said it
 
     async def _keep_trying(self) -> Never:
         while True:
@@ -121,6 +126,7 @@ class Store(Reading):
         """Write what is queued and let go of file and lock; returns how many rows could not be written in time."""
         if self._is_closed:
             return 0
+        await self._batches.settle(CLOSE_WITHIN)
         if len(self._batches) and self.is_writable:
             self._batches.write()
         self._groups.ask()

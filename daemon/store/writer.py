@@ -190,17 +190,17 @@ class Writer:
                 self._doubtful.append(attempt.id)
             raise
 
-    def append_history(self, rows: Sequence[HistoryRow]) -> None:
-        """Write a batch of history. Raises StoreError: none of it was written."""
+    def append_history(self, rows: Sequence[HistoryRow], is_wanted: Callable[[], bool]) -> int:
+        """Write a batch of history, or its beginning (`History.append`). Raises StoreError: none of it was written."""
         if self.why is not None:
             raise StoreError(self.why)
 
-        def work() -> None:
+        def work() -> int:
             seconds, size = self.keep_history
-            now = self._clock.stamp()
-            History(self._reachable()).append(rows, now, keep_for=seconds, keep_bytes=size)
+            history, now = History(self._reachable()), self._clock.stamp()
+            return history.append(rows, now, keep_for=seconds, keep_bytes=size, is_wanted=is_wanted)
 
-        self._guarded(work)
+        return self._guarded(work)
 
     def trim(self, *, record_for: float, attempts_for: float) -> int:
         """One step of dropping what is old (`trimming.trim`). Raises StoreError."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from store_samples import START, HandClock, attempt, history_row, hold, incident
 
 from daemon.model.incident import IncidentState
 from daemon.store.batches import BATCH, MOST
-from daemon.store.history import History
+from daemon.store.history import AT_ONCE, History
 from daemon.store.store import Store
 
 DAY = 86400.0
@@ -76,6 +77,56 @@ async def test_many_rows_do_not_wait_for_the_next_batch(store: Store) -> None:
     store.append_history([history_row()])
     assert await rows_in_file(store) == BATCH
     assert store.queued == 0
+
+
+async def a_batch_cut_short(store: Store) -> list[int]:
+    """Have a batch written and a claim asked for while the thread is about something else: rows at the claim."""
+    there: list[int] = []
+    is_free = threading.Event()
+
+    def permits(_: object) -> None:
+        there.append(store._writer._database.execute("SELECT count(*) FROM history").fetchone()[0])
+
+    store._worker.call(is_free.wait)
+    store.append_history([history_row(up=float(number)) for number in range(BATCH)])
+    claim = asyncio.create_task(store.claim(attempt(), [], permits))
+    await asyncio.sleep(0)
+    is_free.set()
+    await claim
+    return there
+
+
+async def test_a_batch_that_a_claim_waits_for_is_cut_short_and_its_rest_follows(store: Store) -> None:
+    assert await a_batch_cut_short(store) == [AT_ONCE]
+    await store._batches.settle(5.0)
+    assert await rows_in_file(store) == BATCH
+    found = await store.history({"api_health": 60.0}, most=BATCH)
+    assert [row.samples["up"] for row in found["api_health"]] == [float(number) for number in range(BATCH)]
+    assert store.queued == 0
+
+
+async def test_the_rest_of_a_batch_is_written_before_the_store_is_closed(tmp_path: Path, clock: HandClock) -> None:
+    store = await Store.open(tmp_path, clock)
+    assert await a_batch_cut_short(store) == [AT_ONCE]
+    assert await store.close() == 0
+    store = await Store.open(tmp_path, clock)
+    assert await rows_in_file(store) == BATCH
+    await store.close()
+
+
+async def test_the_end_of_the_standing_task_loses_no_batch(store: Store) -> None:
+    is_free = threading.Event()
+    store._worker.call(is_free.wait)
+    store.append_history([history_row()] * (BATCH - 1))
+    keeper = asyncio.create_task(store._write_history())
+    claim = asyncio.create_task(store.claim(attempt(), [], lambda _: None))
+    await asyncio.sleep(0)
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+    is_free.set()
+    await claim
+    await store._batches.settle(5.0)
+    assert await rows_in_file(store) == BATCH - 1
 
 
 async def test_what_waits_is_written_when_the_store_is_closed(tmp_path: Path, clock: HandClock) -> None:

@@ -79,7 +79,7 @@ def back(database: Database, table: Table, row: object) -> object:
     with database.transaction():
         database.execute(f"DELETE FROM {table.name}")
     if table is HISTORY:
-        History(database).append([row], START, keep_for=math.inf, keep_bytes=2**40)
+        History(database).append([row], START, keep_for=math.inf, keep_bytes=2**40, is_wanted=lambda: False)
     else:
         with database.transaction():
             database.put([row])

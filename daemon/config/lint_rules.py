@@ -21,6 +21,10 @@ from daemon.model.units import format_duration
 
 _SHARES = ("used_percent", "available_percent", "free_percent")
 """Ends of names of samples that are a share of a whole, 0 to 100, where the check type itself has them."""
+_TIMED = frozenset(("command", "docker", "http", "postgres", "redis", "systemd", "tcp"))
+"""Check types whose `latency_seconds` is a part of the run, which ends with the check's timeout."""
+_LATE = 0.25
+"""Seconds past its timeout after which a run says nothing of its target (docs/judgement.md)."""
 _INTERRUPTS = ("restart", "stop")
 """Remediations that end what runs."""
 _KEEPERS = """
@@ -122,7 +126,9 @@ def _windows_of(node: expression.Node) -> Iterator[Window]:
 
 def _why(blame: Sequence[str]) -> str:
     what = " or ".join(f"of {name}" if name.isidentifier() else f"for {name}" for name in blame)
-    known = "; up is 0 or 1" if any(name.split(".")[-1] == "up" for name in blame) else ""
+    samples = {name.split(".")[-1] for name in blame}
+    known = "; up is 0 or 1" if "up" in samples else ""
+    known += "; a run ends with the timeout of its check" if "latency_seconds" in samples else ""
     return f"no value {what} can make it so{known}"
 
 
@@ -140,9 +146,9 @@ def _domain(notes: Notes) -> Callable[[Reference], Allowed | None]:
         name = reference.sample
         if name == "up":
             return points(0.0, 1.0)
-        if name == "latency_seconds":
-            return (Span(low=0.0),)
         check = notes.setup.checks.get(reference.check)
+        if name == "latency_seconds":
+            return (Span(0.0, check.timeout + _LATE),) if check and check.type in _TIMED else (Span(low=0.0),)
         own = notes.setup.types.checks[check.type].samples if check is not None else {}
         is_share = reference.dimension is Dimension.PERCENT and name.endswith(_SHARES) and name in own
         return (Span(0.0, 100.0),) if is_share else None

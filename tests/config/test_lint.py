@@ -52,6 +52,19 @@ def test_a_rule_that_can_never_fire(tmp_path: Path) -> None:
     )
 
 
+def test_a_latency_that_no_run_can_reach(tmp_path: Path) -> None:
+    rules = (
+        HEAD.replace("port: 1}", "port: 1}, timeout: 5s") + "rules:\n  r: {check: api, when: latency_seconds > 6s}\n"
+    )
+    assert one(tmp_path, rules) == (
+        "5:25: rules.r.when: no run can breach it, so the rule never fires: no value of latency_seconds can make it so; "
+        "a run ends with the timeout of its check [never-fires]"
+    )
+    assert codes(tmp_path, rules.replace("> 6s", "> 5s")) == []
+    assert codes(tmp_path, rules.replace("latency_seconds > 6s", "up == 0 or latency_seconds > 6s")) == []
+    assert codes(tmp_path, rules.replace("timeout: 5s", "timeout: 7s")) == []
+
+
 def test_a_rule_that_can_never_clear(tmp_path: Path) -> None:
     assert one(tmp_path, HEAD + "rules:\n  r: {check: api, when: up >= 0}\n") == (
         "5:25: rules.r.when: every run that is known breaches it, so an incident never closes: no value of up can make "

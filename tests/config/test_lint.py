@@ -57,8 +57,8 @@ def test_a_latency_that_no_run_can_reach(tmp_path: Path) -> None:
         HEAD.replace("port: 1}", "port: 1}, timeout: 5s") + "rules:\n  r: {check: api, when: latency_seconds > 6s}\n"
     )
     assert one(tmp_path, rules) == (
-        "5:25: rules.r.when: no run can breach it, so the rule never fires: no value of latency_seconds can make it so; "
-        "a run ends with the timeout of its check [never-fires]"
+        "5:25: rules.r.when: no run can breach it, so the rule never fires: no value of latency_seconds can make it "
+        "so; a run ends with the timeout of its check [never-fires]"
     )
     assert codes(tmp_path, rules.replace("> 6s", "> 5s")) == []
     assert codes(tmp_path, rules.replace("latency_seconds > 6s", "up == 0 or latency_seconds > 6s")) == []

@@ -692,7 +692,8 @@ class Model:
             self.hand_over(key, reason, self.track(rule, check))
 
     def hand_over(self, key, reason, mine=None):
-        ladder, patience = self.ladders[key], self.rule(key[0]).escalate_after
+        rule, ladder = self.rule(key[0]), self.ladders[key]  # none: an attempt of it has outlived the rule
+        patience = rule.escalate_after if rule else 0
         for track in self.firing(key):
             waits = track.told or not (ladder.flapping or track is mine)
             if reason == "flapping" and waits and min(ladder.held, self.now - track.since) < patience:

@@ -26,7 +26,7 @@ NET_SAMPLES = (
     sample("error", Dimension.STRING, "Why up is 0, one word of the check's list; empty while up is 1."),
     sample("detail", Dimension.STRING, "The same for people, in a sentence; empty while up is 1."),
     sample("latency_seconds", Dimension.SECONDS, "From the start of the run to the end of the whole answer."),
-    sample("dns_seconds", Dimension.SECONDS, "Waiting for the target's addresses; about 0 for an address."),
+    sample("dns_seconds", Dimension.SECONDS, "Waiting for the target's addresses; 0 for an IPv4 address."),
     sample("connect_seconds", Dimension.SECONDS, "From the first packet to an open TCP connection."),
 )
 """Samples of every check that connects. Where a stage was not completed, its sample is missing."""

@@ -77,8 +77,12 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     """
 
     async def work(look: Look) -> None:
-        with look.measure("dns_seconds"):
-            addresses = literal(options.host, options.port) or await resolve(options.host, options.port)
+        addresses = literal(options.host, options.port)
+        if addresses is None:
+            with look.measure("dns_seconds"):
+                addresses = await resolve(options.host, options.port)
+        else:
+            look.samples["dns_seconds"] = 0.0
         place = f"{options.host} port {options.port}"
         with look.measure("connect_seconds"):
             connection = await connect(addresses, place)

@@ -49,6 +49,15 @@ async def test_an_open_port_is_up_with_its_stages_measured() -> None:
     assert set(samples) <= {spec.name for spec in tcp.SAMPLES}
 
 
+async def test_an_address_is_not_waited_for_and_seconds_are_whole_nanoseconds() -> None:
+    async with serving(silent) as port:
+        samples, named = await look(port), await look(port, host="localhost")
+    assert samples["dns_seconds"] == 0.0 < named["dns_seconds"]
+    for found in (samples, named):
+        seconds = [value for name, value in found.items() if name.endswith("_seconds")]
+        assert seconds == [round(value, 9) for value in seconds]
+
+
 async def test_a_port_of_this_host_is_looked_at_without_a_wait() -> None:
     async with serving(silent) as port:
         looking = tcp.check(tcp.Options(host="127.0.0.1", port=port), LocalContext(timeout=5.0))

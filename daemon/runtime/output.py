@@ -41,6 +41,8 @@ class Output:
 
     async def drain(self, within: float) -> None:
         """Wait for the end of the output, but not for one who holds the pipe."""
+        if self._closed.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._closed.wait()

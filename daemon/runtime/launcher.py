@@ -16,7 +16,7 @@ It dies with heald, and its commands with it, by the parent-death signal; the ke
 program (sudo) is executed, see prctl(2).
 """
 
-# Two are what is below `signal` and `socket`: what those bring besides is a quarter of this process's own memory.
+# Two of these are what is below `signal` and `socket`, which would make this process a quarter larger.
 import _signal  # type: ignore[import-not-found]  # typeshed describes it as `signal` alone
 import _socket
 import ctypes

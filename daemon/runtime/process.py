@@ -77,6 +77,8 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
                 command = starter.ask(request, *ends)
             await command.ended.wait()
     except TimeoutError:
+        if command is not None and command.ended.is_set():  # in the same moment
+            return command, False
         has_begun = command is not None and command.pid is not None
         if command is not None:
             await _end(command, grace)
@@ -112,6 +114,8 @@ def _raise_unless_run(command: Command, argv: Sequence[str], cwd: str | None) ->
 
 async def _end(command: Command, grace: float) -> None:
     """End its process group: SIGTERM, after `grace` seconds SIGKILL; at once if we are cancelled meanwhile."""
+    if command.ended.is_set():
+        return  # what has its number now may be another's
     if command.pid is None:
         command.withdraw()
     else:

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
@@ -67,6 +67,14 @@ class Command:
         self.lost = why
         self._end()
 
+    def close(self) -> None:
+        """Hear no more; the loop may be closed already."""
+        if self._status >= 0:
+            self._loop.remove_reader(self._status)
+            os.close(self._status)
+            self._status = -1
+        self._let_go_of_request()
+
     def _hear(self) -> None:
         piece = os.read(self._status, 512)
         *lines, self._rest = (self._rest + piece).split(b"\n")
@@ -93,9 +101,7 @@ class Command:
             self._request = -1
 
     def _end(self) -> None:
-        self._loop.remove_reader(self._status)
-        os.close(self._status)
-        self._let_go_of_request()
+        self.close()
         self.ended.set()
         self.starter.forget(self)
 
@@ -111,7 +117,7 @@ class Starter:
         self._is_retired = False
         # The loop alone has this object, and drops it when it is closed, even while an error still has us in a frame.
         held = _Held()
-        self._finish = weakref.finalize(held, self._launcher.end)
+        self._finish = weakref.finalize(held, _finish, self._launcher, self._under_way)
         asyncio.get_running_loop().add_reader(self._launcher.control, self._hang_up, held)
 
     @property
@@ -181,6 +187,12 @@ class _Held:
     """Something to hold on to."""
 
 
+def _finish(launcher: "_Launcher", under_way: Collection[Command]) -> None:
+    launcher.end()
+    for command in under_way:
+        command.close()
+
+
 class _Launcher:
     """The process, our end of its socket, and what it says on stderr."""
 
@@ -198,7 +210,9 @@ class _Launcher:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
-                    env={name: value for name, value in os.environ.items() if name.startswith("LD_")},
+                    env={
+                        name: value for name, value in os.environ.items() if name.startswith("LD_")
+                    },  # to find its libraries
                     start_new_session=True,
                     pass_fds=(theirs.fileno(),),
                 )
@@ -210,7 +224,7 @@ class _Launcher:
         code = self._process.wait()
         said = os.pread(self._stderr, _LAST_WORDS, max(0, os.fstat(self._stderr).st_size - _LAST_WORDS))
         self._close()
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
         self.ending = f"{how}: {last[:300]}" if last else how
 

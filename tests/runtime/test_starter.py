@@ -230,6 +230,18 @@ async def test_a_fork_that_fails_is_that_commands_error(instead: Callable[[str],
     await until(lambda: files_of(failed) == IDLE)
 
 
+async def test_one_with_no_room_for_more_files_says_so_and_lives_on(instead: Callable[[str], object]) -> None:
+    instead(
+        "import resource, runpy\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({IDLE} + 2, {IDLE} + 2))\n"
+        f"runpy.run_path({launcher.__file__!r}, run_name='__main__')\n"
+    )
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"Too many open files: 'true'"):
+            await run_command(["true"], timeout=10)
+    await until(lambda: files_of(the_launcher().pid) == IDLE)
+
+
 async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tmp_path: Path) -> None:
     await run_command(["true"], timeout=10)
     stopped = the_launcher()
@@ -249,7 +261,7 @@ async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tm
     assert not (tmp_path / "made").exists()
 
 
-async def test_whenever_it_is_cancelled_no_command_is_left(tmp_path: Path) -> None:
+async def test_whenever_it_is_cancelled_no_command_is_left() -> None:
     await run_command(["true"], timeout=10)
     for turns in range(0, 400, 10):
         running = asyncio.create_task(run_command(["sleep", "60"], timeout=60))

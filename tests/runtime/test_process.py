@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.runtime import launcher
 from daemon.runtime.process import run_command
 from tests.lab.processes import is_alive, open_files, pids_in, until
 
@@ -85,8 +84,8 @@ async def test_a_launcher_that_fails_is_not_taken_for_the_command(
 ) -> None:
     broken = tmp_path / "launcher.py"
     broken.write_text("import no_such_module\n")
-    monkeypatch.setattr("daemon.runtime.process._LAUNCHER", str(broken))
-    with pytest.raises(OSError, match=r"cannot run true: .*no_such_module"):
+    monkeypatch.setattr("daemon.runtime.starter._LAUNCHER", str(broken))
+    with pytest.raises(OSError, match=r"starts commands ended .*no_such_module"):
         await run_command(["true"], timeout=10)
 
 
@@ -245,14 +244,3 @@ async def test_a_command_dies_with_heald(tmp_path: Path) -> None:
         heald.kill()
         heald.wait()
     await until(lambda: not is_alive(pid))
-
-
-def test_a_launcher_whose_parent_has_died_does_not_run_the_command(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    argv = [sys.executable, "-I", "-S", launcher.__file__, str(writing), "1", "", "touch", str(tmp_path / "made")]
-    done = subprocess.run(argv, pass_fds=(writing,), check=False)
-    os.close(writing)
-    assert os.read(reading, 64) == b""
-    os.close(reading)
-    assert done.returncode != 0
-    assert not (tmp_path / "made").exists()

@@ -22,7 +22,8 @@ from checks._exchange import OWN, fetch
 from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
 from checks._http_message import MOST_REDIRECTS, Answer, Request
 from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header
-from checks._net import NET_SAMPLES, Look, look_once
+from checks._net import NET_SAMPLES, Look
+from checks._once import look_once
 from daemon.plugin import (
     CheckContext,
     ConnectionOf,

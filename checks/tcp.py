@@ -14,7 +14,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from checks._net import NET_SAMPLES, Host, Look, connect, look_once, resolve
+from checks._net import NET_SAMPLES, Host, Look, connect, resolve
+from checks._once import look_once
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
 EXAMPLE = """

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from typing import Any
 
 from checks._net import Look
@@ -50,13 +49,13 @@ async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any,
 def _rest(working: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
     """Go on with a coroutine that waits for something, to its end."""
     while True:
+        error: BaseException | None = None
+        told = None
         try:
             told = yield waits_for
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the coroutine's to take
-            step = partial(working.throw, error)
-        else:
-            step = partial(working.send, told)
+        except BaseException as raised:  # noqa: BLE001  # whatever it is, it is the coroutine's to take
+            error = raised
         try:
-            waits_for = step()
+            waits_for = working.send(told) if error is None else working.throw(error)
         except StopIteration:
             return

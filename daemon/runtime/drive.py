@@ -132,11 +132,14 @@ class Drive:
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
-    async def _until_ready(self) -> bool:
+    def _until_ready(self) -> Awaitable[bool]:
         """Wait until it can be stepped; false if there is no more patience with it."""
         self._gate = None
         if type(self._waits_for) is asyncio.Future and self._waits_for._asyncio_future_blocking:
-            return await self._until_done()
+            return self._until_done()
+        return self._until_open()
+
+    async def _until_open(self) -> bool:
         loop = asyncio.get_running_loop()
         self._attend(loop)
         while not self._waits_for.done():
@@ -152,12 +155,13 @@ class Drive:
                 self._deadlines.append(deadline(self._grace, self._lose_patience))
         return True
 
-    async def _until_done(self) -> bool:
+    @types.coroutine
+    def _until_done(self) -> Generator["asyncio.Future[Any]", None, bool]:
         """As `_until_ready`, for a plain future: cancelled, it is done at once, so no gate is needed."""
         if self._has_lost_patience and not self._waits_for.done():
             return False
         try:
-            await _done(self._waits_for)
+            yield self._waits_for  # handed on to the calling task, as the coroutine gave it
         except BaseException as error:
             if not self._waits_for.done():
                 raise  # of neither: the calling task is closed
@@ -199,12 +203,6 @@ class Drive:
             if self._gate is None:
                 self._waits_for.cancel()
             _finish(self._gate)
-
-
-@types.coroutine
-def _done(future: "asyncio.Future[Any]") -> Generator["asyncio.Future[Any]", None, None]:
-    """Hand a future on to the calling task, as the coroutine gave it; raises what came of it."""
-    yield future
 
 
 @types.coroutine

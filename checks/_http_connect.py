@@ -46,8 +46,9 @@ async def connected(request: Request, look: Look, protocol: Callable[[], P]) -> 
                 server_hostname=_name(request.host) or host.rstrip("."),
                 ssl_handshake_timeout=look.context.timeout,  # later than our own deadline
             )
-        note_expiry(transport, look)
-        return made, Line(transport, connection)
+        line = Line(transport, connection)
+        note_expiry(line, look)
+        return made, line
     except ssl.SSLCertVerificationError as error:
         raise SickError("certificate", f"the certificate is not accepted: {error.verify_message}") from error
     except OSError as error:
@@ -57,11 +58,14 @@ async def connected(request: Request, look: Look, protocol: Callable[[], P]) -> 
 class Line:
     """An open connection and the socket under it."""
 
-    __slots__ = ("_connection", "transport")
+    __slots__ = ("_connection", "good_until", "transport")
 
     def __init__(self, transport: asyncio.Transport, connection: socket.socket) -> None:
         self.transport = transport
         self._connection = connection
+        certificate = transport.get_extra_info("peercert")  # empty where it was not verified
+        is_known = bool(certificate) and "notAfter" in certificate
+        self.good_until = ssl.cert_time_to_seconds(certificate["notAfter"]) if is_known else None  # UNIX time
 
     def abort(self) -> None:
         """End without waiting for the peer's goodbye."""
@@ -87,11 +91,10 @@ def _name(host: str | None) -> str | None:
     return URL.build(scheme="http", authority=host).raw_host if host else None
 
 
-def note_expiry(transport: asyncio.BaseTransport, look: Look) -> None:
+def note_expiry(line: Line, look: Look) -> None:
     """Measure for how long the certificate of a TLS connection is good."""
-    certificate = transport.get_extra_info("peercert")  # empty where it was not verified
-    if certificate and "notAfter" in certificate:
-        left = ssl.cert_time_to_seconds(certificate["notAfter"]) - look.context.clock.now().timestamp()
+    if line.good_until is not None:
+        left = line.good_until - look.context.clock.now().timestamp()
         name = "certificate_expires_seconds"
         look.samples[name] = min(left, float(look.samples.get(name, left)))
 

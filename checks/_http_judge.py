@@ -19,9 +19,11 @@ _MISSING = object()
 
 def judge_status(answer: Answer, allowed: Sequence[tuple[int, int]]) -> None:
     """Raises SickError if the status is in none of the ranges."""
-    if not any(low <= answer.status <= high for low, high in allowed):
-        wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in allowed)
-        raise SickError("status", f"the status is {answer.status}, expected is {wanted}")
+    for low, high in allowed:
+        if low <= answer.status <= high:
+            return
+    wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in allowed)
+    raise SickError("status", f"the status is {answer.status}, expected is {wanted}")
 
 
 def judge_text(answer: Answer, contained: str | None, regex: str | None) -> None:

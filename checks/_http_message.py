@@ -37,7 +37,7 @@ class Request:
     @cached_property
     def line(self) -> Hashable:
         """What another request must share to be sent on the same connection."""
-        return self.url.origin(), self.host, self.verify_tls, self.ca_file
+        return str(self.url.origin()), self.host, self.verify_tls, self.ca_file
 
     @cached_property
     def closing(self) -> bytes:

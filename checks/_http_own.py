@@ -34,47 +34,28 @@ async def ask(request: Request, look: Look, kept: Kept | None) -> tuple[Answer |
     Raises:
         SickError: no whole answer. CheckError: we could not look.
     """
-    key = request.line
-    exchange = kept.take(key) if kept is not None and request.method != "POST" else None
+    exchange = kept.take(request.line) if kept is not None and request.method != "POST" else None
     if exchange is not None:
         try:
-            return await _once(exchange, request, look, kept, key)
+            return await exchange.ask(request, look, kept)
         except GoneError:
             pass
     made, line = await connected(request, look, Exchange)
     made.line = line
-    return await _once(made, request, look, kept, key)
-
-
-async def _once(
-    exchange: "Exchange", request: Request, look: Look, kept: Kept | None, key: Hashable
-) -> tuple[Answer | None, str]:
-    is_kept = False
-    try:
-        reading = await exchange.ask(request, look, keeps=kept is not None)
-        if kept is not None and reading.keeps and exchange.is_open:
-            is_kept = True
-            kept.give(key, exchange)
-    finally:
-        if not is_kept:
-            exchange.close()
-    if reading.location is not None:
-        return None, reading.location
-    look.answered()
-    look.samples["body_bytes"] = float(len(reading.body))
-    look.samples["truncated"] = reading.is_cut
-    return reading.answer(), ""
+    return await made.ask(request, look, kept)
 
 
 class Exchange(asyncio.Protocol):
     """One connection, on which one question is asked after the other."""
+
+    __slots__ = ("_early", "_has_asked", "_lost", "_reading", "is_open", "line")
 
     def __init__(self) -> None:
         self.is_open = False
         self.line: Line | None = None  # whose protocol this is, as soon as it is connected
         self._reading: Reading | None = None
         self._early = b""  # what the peer of a new connection said before it was asked
-        self._asked = 0
+        self._has_asked = False
         self._lost: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +66,7 @@ class Exchange(asyncio.Protocol):
         """As `asyncio.Protocol`."""
         if self._reading is not None:
             self._reading.feed(data)
-        elif self._asked or len(self._early) > MOST_BYTES:
+        elif self._has_asked or len(self._early) > MOST_BYTES:
             self.close()
         else:
             self._early += data
@@ -96,29 +77,41 @@ class Exchange(asyncio.Protocol):
         if self._reading is not None:
             self._reading.end(exc)
 
-    async def ask(self, request: Request, look: Look, *, keeps: bool) -> "Reading":
-        """Send a request and read its answer.
+    async def ask(self, request: Request, look: Look, kept: Kept | None) -> tuple[Answer | None, str]:
+        """Send a request and read its answer; then it is given back, or closed.
 
         Raises:
             SickError: no whole answer. GoneError: it was asked before, and is closed.
         """
-        assert self.line is not None  # noqa: S101  # who asks has connected it
-        transport = self.line.transport
-        reading = self._reading = Reading(request, look, is_first=not self._asked)
-        self._asked += 1
-        if self._asked > 1:
-            note_expiry(transport, look)
+        line = self.line
+        assert line is not None  # noqa: S101  # who asks has connected it
+        is_first, self._has_asked = not self._has_asked, True
+        reading = self._reading = Reading(request, look, is_first=is_first)
+        if not is_first:
+            note_expiry(line, look)
         try:
             if self._early:
                 reading.feed(self._early)
             if self.is_open:
-                transport.write(request.keeping if keeps else request.closing)
+                line.transport.write(request.closing if kept is None else request.keeping)
             else:
                 reading.end(self._lost)
             await reading.done
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._reading = None
-        return reading
+        if kept is None or not reading.keeps or not self.is_open:
+            self.close()
+        else:
+            kept.give(request.line, self)
+        if reading.location is not None:
+            return None, reading.location
+        look.answered()
+        look.samples["body_bytes"] = float(len(reading.body))
+        look.samples["truncated"] = reading.is_cut
+        return reading.answer(), ""
 
     def close(self) -> None:
         """End it without waiting for the peer."""

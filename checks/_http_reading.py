@@ -27,6 +27,29 @@ class GoneError(Exception):
 class Reading:
     """One answer while it comes in; the parser calls its `on_...`."""
 
+    __slots__ = (
+        "_began",
+        "_error",
+        "_has_begun",
+        "_headers",
+        "_interim",
+        "_is_first",
+        "_is_interim",
+        "_is_whole",
+        "_look",
+        "_packing",
+        "_parser",
+        "_quiet",
+        "_request",
+        "_status",
+        "_unpacker",
+        "body",
+        "done",
+        "is_cut",
+        "keeps",
+        "location",
+    )
+
     def __init__(self, request: Request, look: Look, *, is_first: bool) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.location: str | None = None  # of a redirect that is to be followed
@@ -53,7 +76,8 @@ class Reading:
 
     def answer(self) -> Answer:
         """The whole of it."""
-        found = _CHARSET.search(self._headers.get(b"content-type", b""))
+        kind = self._headers.get(b"content-type")
+        found = _CHARSET.search(kind) if kind else None
         charset = found[1].decode("latin-1") if found else None
         return Answer(status=self._status, body=bytes(self.body), is_cut=self.is_cut, charset=charset)
 
@@ -76,13 +100,14 @@ class Reading:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self._is_whole or self.keeps:  # behind the head of a HEAD or a redirect it may read what it likes
                 self._fail_malformed()
-        if self._error is None and self._quiet > MOST_BYTES and not self._is_whole:
+        if self._is_whole and self._error is None:
+            self.done.set_result(None)
+            return
+        if self._error is None and self._quiet > MOST_BYTES:
             self._fail_malformed()
         if self._error is not None:
             self.keeps = False
             self.done.set_exception(self._error)
-        elif self._is_whole:
-            self.done.set_result(None)
 
     def end(self, error: Exception | None) -> None:
         """The connection is gone."""
@@ -133,30 +158,32 @@ class Reading:
             return
         self._status = status
         self._look.samples["status"] = float(status)
-        location = self._headers.get(b"location")
-        if self._request.follow_redirects and status in REDIRECTS and location is not None:
-            self.location, self._is_whole = location.decode("utf-8", "surrogateescape"), True
-        elif self._request.method == "HEAD":
+        request, headers = self._request, self._headers
+        if status in REDIRECTS and request.follow_redirects and b"location" in headers:
+            self.location, self._is_whole = headers[b"location"].decode("utf-8", "surrogateescape"), True
+        elif request.method == "HEAD":
             self.keeps, self._is_whole = self._parser.should_keep_alive(), True
-        encoding = self._headers.get(b"content-encoding", b"").strip().lower()
-        self._packing = _PACKED.get(encoding)
-        if encoding in _UNKNOWN and not self._is_whole:
-            self._error = _incomplete()
+        if b"content-encoding" in headers:
+            encoding = headers[b"content-encoding"].strip().lower()
+            self._packing = _PACKED.get(encoding)
+            if encoding in _UNKNOWN and not self._is_whole:
+                self._error = _incomplete()
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
         if self._is_whole or self._is_interim:
             return
-        had = len(self.body)
-        left = self._request.body_limit + 1 - had
+        body, most = self.body, self._request.body_limit
+        had = len(body)
         try:
-            self.body += self._unpacked(data, left) if self._packing is not None else data[:left]
+            body += data if self._packing is None else self._unpacked(data, most + 1 - had)
         except zlib.error:
             self._error = self._error or _incomplete()
-        if len(self.body) > had:  # what unpacks to nothing is no body, else it could go on for ever
+        length = len(body)
+        if length > had:  # what unpacks to nothing is no body, else it could go on for ever
             self._quiet = 0
-        if len(self.body) > self._request.body_limit:
-            del self.body[self._request.body_limit :]
+        if length > most:
+            del body[most:]
             self.is_cut = self._is_whole = True
 
     def _unpacked(self, data: bytes, most: int) -> bytes:

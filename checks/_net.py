@@ -5,13 +5,11 @@ import contextlib
 import errno
 import os
 import socket
-import types
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from checks._names import Address
-from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Dimension, Reading, Sample, SickError, sample, translate
+from daemon.plugin import CheckContext, Dimension, Sample, SickError, sample, translate
 
 if TYPE_CHECKING:
     _Socket = socket.socket
@@ -30,15 +28,6 @@ NET_SAMPLES = (
     sample("connect_seconds", Dimension.SECONDS, "From the first packet to an open TCP connection."),
 )
 """Samples of every check that connects. Where a stage was not completed, its sample is missing."""
-
-_STAGES = {
-    "dns_seconds": "looking up the name",
-    "connect_seconds": "connecting",
-    "tls_seconds": "in the TLS handshake",
-    "send": "sending",
-    "first_byte_seconds": "waiting for the first byte",
-    "": "reading the answer",
-}
 
 
 class Look:
@@ -85,50 +74,6 @@ class Look:
 def _whole(seconds: float) -> float:
     """Seconds in whole nanoseconds, as the clock has them: more digits are a float's own, and cost 1 µs to write."""
     return int(seconds * 1e9 + 0.5) / 1e9
-
-
-async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any, Any, None]]) -> Reading:
-    """Do `work` within the run's time and make a reading of what it measured, with `up`, `error` and `detail`.
-
-    Raises:
-        CheckError: we could not look.
-    """
-    look = Look(context)
-    word, detail = "", ""
-    own_time = context.timeout * OWN_SHARE
-    try:
-        working = work(look)
-        try:
-            waits_for = working.send(None)
-        except StopIteration:
-            pass  # it never had to wait, so no timer is needed
-        else:
-            async with asyncio.timeout(own_time):
-                await _rest(working, waits_for)
-    except SickError as sick:
-        word, detail = sick.word, str(sick)
-    except TimeoutError:
-        doing = _STAGES[look.stage]
-        if look.stage == "dns_seconds":  # the resolver's silence is not the target's
-            raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
-        word, detail = "timeout", f"nothing within {own_time:.3g}s while {doing}"
-    return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
-
-
-@types.coroutine
-def _rest(working: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that waits for something, to its end."""
-    while True:
-        try:
-            told = yield waits_for
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the coroutine's to take
-            step = partial(working.throw, error)
-        else:
-            step = partial(working.send, told)
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
 
 
 async def connect(addresses: Sequence[Address], place: str) -> socket.socket:

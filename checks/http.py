@@ -22,7 +22,8 @@ from checks._exchange import OWN, fetch
 from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
 from checks._http_message import MOST_REDIRECTS, Answer, Request
 from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header
-from checks._net import NET_SAMPLES, Look, look_once
+from checks._net import NET_SAMPLES, Look
+from checks._once import look_once
 from daemon.plugin import (
     CheckContext,
     ConnectionOf,
@@ -222,16 +223,13 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     """
 
     async def work(look: Look) -> None:
-        kept = await _kept(options, context) if options.keep_alive else None
+        kept = None
+        if options.keep_alive:
+            async with context.connection("http", options.connection) as kept:
+                pass  # held only for a moment, as a run's fault is none of theirs
         _judge(options, await fetch(options.request, look, kept), look)
 
     return [await look_once(context, work)]
-
-
-async def _kept(options: Options, context: CheckContext) -> Any:
-    """The connections that stay open; held only for a moment, as a run's fault is none of theirs."""
-    async with context.connection("http", options.connection) as kept:
-        return kept
 
 
 def _judge(options: Options, answer: Answer, look: Look) -> None:
@@ -242,12 +240,13 @@ def _judge(options: Options, answer: Answer, look: Look) -> None:
             document = parse_json(answer)
         except SickError as error:
             not_json = error
-    for name, wanted in options.json_samples.items():
-        value = read_sample(document, wanted.path, wanted.unit)
-        if value is not None:
-            look.samples[name] = value
+        for name, wanted in options.json_samples.items():
+            value = read_sample(document, wanted.path, wanted.unit)
+            if value is not None:
+                look.samples[name] = value
     judge_status(answer, options.expect_status or _DEFAULT_STATUS)
     judge_text(answer, options.expect_body, options.expect_regex)
-    if options.expect_json and not_json is not None:
-        raise not_json
-    judge_json(document, options.expect_json)
+    if options.expect_json:
+        if not_json is not None:
+            raise not_json
+        judge_json(document, options.expect_json)

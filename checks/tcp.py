@@ -15,7 +15,8 @@ from typing import Self
 from pydantic import model_validator
 
 from checks._names import Host, literal, resolve
-from checks._net import NET_SAMPLES, Look, connect, look_once
+from checks._net import NET_SAMPLES, Look, connect
+from checks._once import look_once
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
 EXAMPLE = """

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
+from daemon.deadlines import Within
 from daemon.errors import CheckError, RemediationError, SickError, translate
 from daemon.model.check import Dimension, Reading, Sample, SampleSpec
 from daemon.model.remediation import Outcome, Plan
@@ -60,6 +61,7 @@ __all__ = [
     "Size",
     "Target",
     "UnitName",
+    "Within",
     "format_duration",
     "sample",
     "translate",

@@ -49,27 +49,28 @@ class Kept:
         self._most = most
         self._idle: dict[Hashable, list[tuple[Connection, float]]] = {}
         self._count = 0
-        self._swept = asyncio.get_running_loop().time()
+        self._now = asyncio.get_running_loop().time
+        self._swept = self._now()
         self._is_closed = False
 
     def take(self, key: Hashable) -> Connection | None:
         """The newest to this place that is open; nobody else gets it."""
-        idle = self._idle.get(key, [])
-        found = None
-        while idle and found is None:
+        idle = self._idle.get(key)
+        while idle:
             connection, _ = idle.pop()
             self._count -= 1
-            found = connection if connection.is_open else None
-        if not idle:
-            self._idle.pop(key, None)
-        return found
+            if not idle:
+                del self._idle[key]
+            if connection.is_open:
+                return connection
+        return None
 
     def give(self, key: Hashable, connection: Connection) -> None:
         """Let others have it."""
-        now = asyncio.get_running_loop().time()
         if self._is_closed:
             connection.close()
             return
+        now = self._now()
         if now - self._swept > self._longest / _SWEEPS:
             self._sweep(now)
         if self._count >= self._most:

@@ -47,6 +47,14 @@ class Connections:
         """As `CheckContext.connection`."""
         return Use(self, (kind, name), context)
 
+    def held(self, key: tuple[str, str | None]) -> tuple[_Entry, Any] | None:
+        """As `take` where the client is open already, which is the usual case; None where it is not."""
+        entry = self._entries.get(key)
+        if entry is None or entry.opening is None or not entry.opening.done() or _has_failed(entry.opening):
+            return None
+        entry.users += 1
+        return entry, entry.opening.result()
+
     async def take(self, key: tuple[str, str | None], context: CheckContext) -> tuple[_Entry, Any]:
         """The client, opened if nobody has yet. Who comes while it is being opened waits for the same opening.
 
@@ -59,7 +67,7 @@ class Connections:
             assert opening is not None  # noqa: S101  # no entry is kept without one
             entry.users += 1
             try:
-                return entry, opening.result() if opening.done() else await asyncio.shield(opening)
+                return entry, await asyncio.shield(opening)
             except BaseException as error:
                 self.leave(key, entry, is_broken=_has_failed(opening))
                 is_hasty = not is_own and entry.within < context.timeout and isinstance(error, CheckError | SickError)
@@ -138,7 +146,9 @@ class Use:
         self._entry: _Entry | None = None
 
     async def __aenter__(self) -> Any:
-        self._entry, client = await self._connections.take(self._key, self._context)
+        self._entry, client = self._connections.held(self._key) or await self._connections.take(
+            self._key, self._context
+        )
         return client
 
     async def __aexit__(

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import Context
 from typing import Any
 
+from daemon.deadlines import deadline
 from daemon.logs import log
 from daemon.protocols import Clock
 
@@ -30,11 +31,12 @@ class Drive:
         "_cancelling",
         "_clock",
         "_coroutine",
+        "_deadlines",
         "_gate",
+        "_grace",
         "_has_lost_patience",
         "_must_cancel",
         "_task",
-        "_timers",
         "_waits_for",
         "ended",
         "is_late",
@@ -79,14 +81,14 @@ class Drive:
         One that was late, whatever came of it, is `is_late` and raises nothing. Otherwise it raises what the coroutine
         raises, and CancelledError if it had to be closed because it ignored that the calling task was cancelled.
         """
-        loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
         self._has_lost_patience = False
         self._gate: asyncio.Future[None] | None = None
-        self._timers = [loop.call_later(max(0.0, within), self._expire, grace)]
+        self._grace = grace
+        self._deadlines = [deadline(max(0.0, within), self._expire)]
         try:
-            while await self._until_ready(grace):
+            while await self._until_ready():
                 if self.step(self._clock.steady()):
                     return
             self.is_stubborn = True
@@ -99,8 +101,8 @@ class Drive:
             if not self.is_late or self.is_cancelled:
                 raise
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            for each in self._deadlines:
+                each.cancel()
 
     @property
     def is_cancelled(self) -> bool:
@@ -130,12 +132,15 @@ class Drive:
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
-    async def _until_ready(self, grace: float) -> bool:
+    def _until_ready(self) -> Awaitable[bool]:
         """Wait until it can be stepped; false if there is no more patience with it."""
-        loop = asyncio.get_running_loop()
         self._gate = None
         if type(self._waits_for) is asyncio.Future and self._waits_for._asyncio_future_blocking:
-            return await self._until_done(loop, grace)
+            return self._until_done()
+        return self._until_open()
+
+    async def _until_open(self) -> bool:
+        loop = asyncio.get_running_loop()
         self._attend(loop)
         while not self._waits_for.done():
             if self._has_lost_patience:
@@ -147,21 +152,22 @@ class Drive:
                 asyncio.CancelledError
             ):  # of the calling task, by anybody, a time-out of the coroutine's own included
                 self._cancel()
-                self._timers.append(loop.call_later(grace, self._lose_patience))
+                self._deadlines.append(deadline(self._grace, self._lose_patience))
         return True
 
-    async def _until_done(self, loop: asyncio.AbstractEventLoop, grace: float) -> bool:
+    @types.coroutine
+    def _until_done(self) -> Generator["asyncio.Future[Any]", None, bool]:
         """As `_until_ready`, for a plain future: cancelled, it is done at once, so no gate is needed."""
         if self._has_lost_patience and not self._waits_for.done():
             return False
         try:
-            await _done(self._waits_for)
+            yield self._waits_for  # handed on to the calling task, as the coroutine gave it
         except BaseException as error:
             if not self._waits_for.done():
                 raise  # of neither: the calling task is closed
             if isinstance(error, asyncio.CancelledError) and self.is_cancelled:
                 self._must_cancel = True
-                self._timers.append(loop.call_later(grace, self._lose_patience))
+                self._deadlines.append(deadline(self._grace, self._lose_patience))
         return not (self._has_lost_patience and self._waits_for.cancelled())
 
     def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -186,10 +192,10 @@ class Drive:
         if not self._waits_for.cancel():  # it is done already, so the coroutine is told at its next step
             self._must_cancel = True
 
-    def _expire(self, grace: float) -> None:
+    def _expire(self) -> None:
         self.is_late = True
         self._cancel()
-        self._timers.append(asyncio.get_running_loop().call_later(grace, self._lose_patience))
+        self._deadlines.append(deadline(self._grace, self._lose_patience))
 
     def _lose_patience(self) -> None:
         if self.is_late or self.is_cancelled:
@@ -197,12 +203,6 @@ class Drive:
             if self._gate is None:
                 self._waits_for.cancel()
             _finish(self._gate)
-
-
-@types.coroutine
-def _done(future: "asyncio.Future[Any]") -> Generator["asyncio.Future[Any]", None, None]:
-    """Hand a future on to the calling task, as the coroutine gave it; raises what came of it."""
-    yield future
 
 
 @types.coroutine

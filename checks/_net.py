@@ -53,7 +53,7 @@ class Look:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             name, self.stage = self.stage, ""
-            self.add(name, _whole(self.context.clock.steady() - self._stage_began))
+            self.add(name, self.context.clock.steady() - self._stage_began)
 
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:
@@ -62,9 +62,9 @@ class Look:
         yield
         self.began += self.context.clock.steady() - began
 
-    def add(self, name: str, value: float) -> None:
+    def add(self, name: str, seconds: float) -> None:
         """Add to a sample that is a sum over several connections."""
-        self.samples[name] = float(self.samples.get(name, 0.0)) + value
+        self.samples[name] = float(self.samples.get(name, 0.0)) + _whole(seconds)
 
     def answered(self) -> None:
         """The whole answer is there: the latency is known, whatever the answer is worth."""

@@ -83,7 +83,7 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
             with look.measure("dns_seconds"):
                 addresses = await resolve(options.host, options.port)
         else:
-            look.samples["dns_seconds"] = 0.0
+            look.add("dns_seconds", 0.0)
         place = f"{options.host} port {options.port}"
         with look.measure("connect_seconds"):
             connection = await connect(addresses, place)

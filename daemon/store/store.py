@@ -106,8 +106,12 @@ class Store(Reading):
             await self._write_history()
 
     def _append(self, rows: list[HistoryRow]) -> "asyncio.Future[int]":
-        """Write a batch; one that a claim waits for is cut short."""
-        return self._call(lambda: self._writer.append_history(rows, lambda: self.claiming is not None))
+        """Write a batch; one that a claim waits for is cut short, but the last one, whose rest nobody would write."""
+
+        def is_wanted() -> bool:
+            return self.claiming is not None and not self._is_closed
+
+        return self._call(lambda: self._writer.append_history(rows, is_wanted))
 
     async def _write_history(self) -> None:
         if len(self._batches) and self.is_writable:
@@ -127,10 +131,10 @@ class Store(Reading):
         if self._is_closed:
             return 0
         await self._batches.settle(CLOSE_WITHIN)
+        self._is_closed = True
         if len(self._batches) and self.is_writable:
             self._batches.write()
         self._groups.ask()
-        self._is_closed = True
         closing = self._worker.call(self._writer.close)
         if not closing.done():
             await asyncio.wait({closing}, timeout=CLOSE_WITHIN)  # a disk may never answer

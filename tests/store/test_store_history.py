@@ -114,6 +114,27 @@ async def test_the_rest_of_a_batch_is_written_before_the_store_is_closed(tmp_pat
     await store.close()
 
 
+async def test_the_last_batch_is_whole_though_the_answer_to_a_claim_is_not_heard_yet(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    store = await Store.open(tmp_path, clock)
+    is_free, is_done = threading.Event(), threading.Event()
+    store._worker.call(is_free.wait)
+    claim = asyncio.create_task(store.claim(attempt(), [], lambda _: None))
+    await asyncio.sleep(0)
+    store.append_history([history_row()] * (BATCH - 1))
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    store._worker.call(is_done.set)
+    is_free.set()
+    is_done.wait()  # the loop stands still until the thread has done all of it
+    assert await closing == 0
+    assert await claim is None
+    store = await Store.open(tmp_path, clock)
+    assert await rows_in_file(store) == BATCH - 1
+    await store.close()
+
+
 async def test_the_end_of_the_standing_task_loses_no_batch(store: Store) -> None:
     is_free = threading.Event()
     store._worker.call(is_free.wait)

@@ -114,10 +114,10 @@ class Store(Reading):
         return self._call(lambda: self._writer.append_history(rows, is_wanted))
 
     async def _write_history(self) -> None:
+        await self._batches.settle()  # one after the other: the rest of what is cut short must not follow a newer batch
         if len(self._batches) and self.is_writable:
-            batch = self._batches.write()  # not awaited itself: who is cancelled here must not cancel it
-            if not batch.done():
-                await asyncio.wait({batch})  # if it fails the rows wait, and `on_change` said it
+            self._batches.write()  # not awaited itself: who is cancelled here must not cancel it
+            await self._batches.settle()  # if it fails the rows wait, and `on_change` said it
 
     async def _keep_trying(self) -> Never:
         while True:

@@ -65,6 +65,17 @@ def test_a_latency_that_no_run_can_reach(tmp_path: Path) -> None:
     assert codes(tmp_path, rules.replace("timeout: 5s", "timeout: 7s")) == []
 
 
+@pytest.mark.parametrize(("first", "second"), [("5s", "9s"), ("9s", "5s")])
+def test_of_several_checks_each_has_its_own_timeout(tmp_path: Path, first: str, second: str) -> None:
+    text = (
+        "version: 1\nservices: {s: {}}\nchecks:\n"
+        f"  a: {{service: s, tcp: {{host: h, port: 1}}, timeout: {first}}}\n"
+        f"  b: {{service: s, tcp: {{host: h, port: 2}}, timeout: {second}}}\n"
+        "rules:\n  r: {checks: [a, b], when: latency_seconds > 6s}\n"
+    )
+    assert f"never fires on {'a' if first == '5s' else 'b'}: " in one(tmp_path, text)
+
+
 def test_a_rule_that_can_never_clear(tmp_path: Path) -> None:
     assert one(tmp_path, HEAD + "rules:\n  r: {check: api, when: up >= 0}\n") == (
         "5:25: rules.r.when: every run that is known breaches it, so an incident never closes: no value of up can make "

@@ -64,7 +64,7 @@ class Look:
 
     def add(self, name: str, seconds: float) -> None:
         """Add to a sample that is a sum over several connections."""
-        self.samples[name] = float(self.samples.get(name, 0.0)) + _whole(seconds)
+        self.samples[name] = _whole(float(self.samples.get(name, 0.0)) + seconds)
 
     def answered(self) -> None:
         """The whole answer is there: the latency is known, whatever the answer is worth."""

@@ -130,6 +130,7 @@ class Store(Reading):
         """Write what is queued and let go of file and lock; returns how many rows could not be written in time."""
         if self._is_closed:
             return 0
+        until = self._clock.steady() + CLOSE_WITHIN
         await self._batches.settle(CLOSE_WITHIN)
         self._is_closed = True
         if len(self._batches) and self.is_writable:
@@ -137,7 +138,7 @@ class Store(Reading):
         self._groups.ask()
         closing = self._worker.call(self._writer.close)
         if not closing.done():
-            await asyncio.wait({closing}, timeout=CLOSE_WITHIN)  # a disk may never answer
+            await asyncio.wait({closing}, timeout=max(0.0, until - self._clock.steady()))  # a disk may never answer
         self._worker.stop()
         return self.queued
 

@@ -102,7 +102,7 @@ class Exchange(asyncio.Protocol):
             raise
         finally:
             self._reading = None
-        if kept is None or not reading.keeps or not self.is_open:
+        if kept is None or not reading.keeps or not self.is_open or self._early:  # an early answer was to no question
             self.close()
         else:
             kept.give(request.line, self)

@@ -97,8 +97,6 @@ async def resolve(host: str, port: int) -> list[Address]:
     Raises:
         SickError: there is no such name. CheckError: the resolver could not tell.
     """
-    if (known := literal(host, port)) is not None:
-        return known
     try:
         try:
             found = _addresses(host, flags=socket.AI_NUMERICHOST)  # an address as text: never asks anybody

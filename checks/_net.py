@@ -17,6 +17,7 @@ else:
     _Socket = socket.SocketType  # the class below it: what Python adds to that nobody asks for here
 
 _NEXT_ADDRESS_AFTER = 0.25  # seconds; RFC 8305 section 5: Connection Attempt Delay
+OWN_STAGE = "own"  # of a look: nothing was asked of the target yet
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 NET_SAMPLES = (
@@ -58,13 +59,14 @@ class Look:
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:
         """Leave the seconds of the block out of the latency: they are our own preparations."""
-        began = self.context.clock.steady()
+        began, self.stage = self.context.clock.steady(), OWN_STAGE
         yield
+        self.stage = ""
         self.began += self.context.clock.steady() - began
 
     def add(self, name: str, seconds: float) -> None:
         """Add to a sample that is a sum over several connections."""
-        self.samples[name] = float(self.samples.get(name, 0.0)) + _whole(seconds)
+        self.samples[name] = _whole(float(self.samples.get(name, 0.0)) + seconds)
 
     def answered(self) -> None:
         """The whole answer is there: the latency is known, whatever the answer is worth."""

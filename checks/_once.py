@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from checks._net import Look
+from checks._net import OWN_STAGE, Look
 from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Reading, SickError, Within
 
 _STAGES = {
@@ -38,10 +38,11 @@ async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any,
     except SickError as sick:
         word, detail = sick.word, str(sick)
     except TimeoutError:
-        doing = _STAGES[look.stage]
+        if look.stage == OWN_STAGE:
+            raise CheckError(f"the authorities to trust were not read within {own_time:.3g}s") from None
         if look.stage == "dns_seconds":  # the resolver's silence is not the target's
             raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
-        word, detail = "timeout", f"nothing within {own_time:.3g}s while {doing}"
+        word, detail = "timeout", f"nothing within {own_time:.3g}s while {_STAGES[look.stage]}"
     return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
 
 

@@ -11,7 +11,7 @@ from daemon.config.document import Node, Place, join
 from daemon.engine import expression
 from daemon.engine.condition import Condition
 from daemon.engine.ranges import Allowed, Span, never, points
-from daemon.engine.references import Reference
+from daemon.engine.references import Own, Reference
 from daemon.engine.values import is_number
 from daemon.engine.windows import Window
 from daemon.model.check import Check, Dimension
@@ -85,12 +85,12 @@ def _first(notes: Notes, rule: Rule, code: str, place: Place, path: str, said_of
 
 def _never_fires(notes: Notes, rule: Rule, check: str) -> str | None:
     when = _compiled(rule.when, check)
-    blame = never([(when.node, True)], _domain(notes)) if when is not None else None
+    blame = never([(when.node, True)], _domain(notes, check)) if when is not None else None
     return None if blame is None else f"no run can breach it, so the rule never firesCHECKS: {_why(blame)}"
 
 
 def _never_clears(notes: Notes, rule: Rule, check: str) -> str | None:
-    when, domain = _compiled(rule.when, check), _domain(notes)
+    when, domain = _compiled(rule.when, check), _domain(notes, check)
     clears = _compiled(rule.clear_when, check) if rule.clear_when is not None else None
     if when is None:
         return None
@@ -137,7 +137,7 @@ def _compiled(conditions: Mapping[str, object], check: str) -> Condition | None:
     return found if isinstance(found, Condition) else None
 
 
-def _domain(notes: Notes) -> Callable[[Reference], Allowed | None]:
+def _domain(notes: Notes, own_check: str) -> Callable[[Reference], Allowed | None]:
     """What samples may be at all, as far as every check, or the check type itself, promises it."""
 
     def domain(reference: Reference) -> Allowed | None:
@@ -146,7 +146,8 @@ def _domain(notes: Notes) -> Callable[[Reference], Allowed | None]:
         name = reference.sample
         if name == "up":
             return points(0.0, 1.0)
-        check = notes.setup.checks.get(reference.check)
+        # A condition that fits all checks of its rule names the first of them.
+        check = notes.setup.checks.get(own_check if isinstance(reference, Own) else reference.check)
         if name == "latency_seconds":
             return (Span(0.0, check.timeout + _LATE),) if check and check.type in _TIMED else (Span(low=0.0),)
         own = notes.setup.types.checks[check.type].samples if check is not None else {}

@@ -46,8 +46,8 @@ class Batches:
         when_done(future, lambda: self._written(rows, future))
         return future
 
-    async def settle(self, within: float) -> None:
-        """Wait until no batch is being written, nor the rest of one; so many seconds for each at most."""
+    async def settle(self, within: float | None = None) -> None:
+        """Wait until no batch is being written, nor the rest of one; at most `within` seconds for each."""
         while (batch := self._under_way) is not None and (await asyncio.wait({batch}, timeout=within))[0]:
             pass
 

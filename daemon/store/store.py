@@ -106,14 +106,18 @@ class Store(Reading):
             await self._write_history()
 
     def _append(self, rows: list[HistoryRow]) -> "asyncio.Future[int]":
-        """Write a batch; one that a claim waits for is cut short."""
-        return self._call(lambda: self._writer.append_history(rows, lambda: self.claiming is not None))
+        """Write a batch; one that a claim waits for is cut short, but the last one, whose rest nobody would write."""
+
+        def is_wanted() -> bool:
+            return self.claiming is not None and not self._is_closed
+
+        return self._call(lambda: self._writer.append_history(rows, is_wanted))
 
     async def _write_history(self) -> None:
+        await self._batches.settle()  # one after the other: the rest of what is cut short must not follow a newer batch
         if len(self._batches) and self.is_writable:
-            batch = self._batches.write()  # not awaited itself: who is cancelled here must not cancel it
-            if not batch.done():
-                await asyncio.wait({batch})  # if it fails the rows wait, and `on_change` said it
+            self._batches.write()  # not awaited itself: who is cancelled here must not cancel it
+            await self._batches.settle()  # if it fails the rows wait, and `on_change` said it
 
     async def _keep_trying(self) -> Never:
         while True:
@@ -126,14 +130,15 @@ class Store(Reading):
         """Write what is queued and let go of file and lock; returns how many rows could not be written in time."""
         if self._is_closed:
             return 0
+        until = self._clock.steady() + CLOSE_WITHIN
         await self._batches.settle(CLOSE_WITHIN)
+        self._is_closed = True
         if len(self._batches) and self.is_writable:
             self._batches.write()
         self._groups.ask()
-        self._is_closed = True
         closing = self._worker.call(self._writer.close)
         if not closing.done():
-            await asyncio.wait({closing}, timeout=CLOSE_WITHIN)  # a disk may never answer
+            await asyncio.wait({closing}, timeout=max(0.0, until - self._clock.steady()))  # a disk may never answer
         self._worker.stop()
         return self.queued
 

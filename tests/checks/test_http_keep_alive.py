@@ -1,6 +1,7 @@
 """`keep_alive`: one connection for many runs, on a real nginx and on servers that close, lie and chatter."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,19 @@ async def test_what_is_said_unasked_ends_the_connection_and_answers_nothing(junk
         await asyncio.sleep(0.05)
         samples = await look(context, f"http://127.0.0.1:{port}/", expect_body="ok")
         assert (samples["up"], has_stages(samples)) == (1.0, True)
+
+
+async def test_what_is_said_before_the_first_question_is_no_answer_to_the_second(context: CheckContext) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(FINE)
+        await reader.read()
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # its handshake ends with the server's word, and this comes with it
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    async with serving(talk, tls=tls) as port:
+        await look(context, f"https://127.0.0.1:{port}/", verify_tls=False)
+        assert has_stages(await look(context, f"https://127.0.0.1:{port}/", verify_tls=False))
 
 
 async def test_silence_on_a_kept_connection_costs_that_one_and_no_other(site: str) -> None:

@@ -211,6 +211,18 @@ async def test_authorities_that_cannot_be_read_make_us_blind(tmp_path: Path, con
         await look(9, ca_file=str(file))
 
 
+async def test_authorities_on_a_disk_that_does_not_answer_make_us_blind(
+    ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr("checks._http_connect._known", lambda *_: answers.wait(10))
+    try:
+        with pytest.raises(CheckError, match=r"the authorities to trust were not read within 0\.19s"):
+            await look(9, ca_file=ca_file, timeout=0.2)
+    finally:
+        answers.set()
+
+
 async def test_a_new_authority_in_the_same_file_is_seen(authority: trustme.CA, ca_file: str) -> None:
     other = trustme.CA(organization_name="another one")
     async with serving(FINE, tls=server_side(other, "127.0.0.1")) as port:

@@ -10,6 +10,7 @@ from context import LocalContext
 from local_servers import Talk, open_sockets, refusing_port, resetting, serving, silent, until
 
 from checks import tcp
+from checks._net import Look
 
 
 async def look(port: int, host: str = "127.0.0.1", timeout: float = 5.0, **options: Any) -> dict[str, Any]:
@@ -56,6 +57,13 @@ async def test_an_address_is_not_waited_for_and_seconds_are_whole_nanoseconds() 
     for found in (samples, named):
         seconds = [value for name, value in found.items() if name.endswith("_seconds")]
         assert seconds == [round(value, 9) for value in seconds]
+
+
+def test_a_sum_of_seconds_is_whole_nanoseconds_too() -> None:
+    looking = Look(LocalContext())
+    looking.add("connect_seconds", 0.1)
+    looking.add("connect_seconds", 0.2)
+    assert looking.samples == {"connect_seconds": 0.3}
 
 
 async def test_a_port_of_this_host_is_looked_at_without_a_wait() -> None:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config import lint_rules
 from daemon.config.advice import CODES, Advice
 from daemon.config.lint import lint
 from daemon.config.lint_rules import why_stateful
 from daemon.config.load import load
 from daemon.config.problems import ConfigError
+from daemon.runtime import pipeline
 
 SHIPPED = Path(__file__).parents[2] / "rules.yaml"
 COMMAND = '{command: {start: ["true"], stop: ["true"], status: ["true"]}}'
@@ -63,6 +65,21 @@ def test_a_latency_that_no_run_can_reach(tmp_path: Path) -> None:
     assert codes(tmp_path, rules.replace("> 6s", "> 5s")) == []
     assert codes(tmp_path, rules.replace("latency_seconds > 6s", "up == 0 or latency_seconds > 6s")) == []
     assert codes(tmp_path, rules.replace("timeout: 5s", "timeout: 7s")) == []
+
+
+def test_a_latency_may_be_what_a_run_that_still_counts_may_take() -> None:
+    assert lint_rules._LATE == pipeline._STALL
+
+
+@pytest.mark.parametrize(("first", "second"), [("5s", "9s"), ("9s", "5s")])
+def test_of_several_checks_each_has_its_own_timeout(tmp_path: Path, first: str, second: str) -> None:
+    text = (
+        "version: 1\nservices: {s: {}}\nchecks:\n"
+        f"  a: {{service: s, tcp: {{host: h, port: 1}}, timeout: {first}}}\n"
+        f"  b: {{service: s, tcp: {{host: h, port: 2}}, timeout: {second}}}\n"
+        "rules:\n  r: {checks: [a, b], when: latency_seconds > 6s}\n"
+    )
+    assert f"never fires on {'a' if first == '5s' else 'b'}: " in one(tmp_path, text)
 
 
 def test_a_rule_that_can_never_clear(tmp_path: Path) -> None:

@@ -105,12 +105,47 @@ async def test_a_batch_that_a_claim_waits_for_is_cut_short_and_its_rest_follows(
     assert store.queued == 0
 
 
+async def test_the_rest_of_a_batch_stands_before_the_next_one(store: Store) -> None:
+    is_free = threading.Event()
+    store._worker.call(is_free.wait)
+    store.append_history([history_row(up=float(number)) for number in range(BATCH)])
+    store.append_history([history_row(up=float(BATCH))])
+    writing = asyncio.create_task(store._write_history())
+    claim = asyncio.create_task(store.claim(attempt(), [], lambda _: None))
+    await asyncio.sleep(0)
+    is_free.set()
+    await asyncio.gather(writing, claim)
+    found = await store.history({"api_health": 60.0}, most=2 * BATCH)
+    assert [row.samples["up"] for row in found["api_health"]] == [float(number) for number in range(BATCH + 1)]
+
+
 async def test_the_rest_of_a_batch_is_written_before_the_store_is_closed(tmp_path: Path, clock: HandClock) -> None:
     store = await Store.open(tmp_path, clock)
     assert await a_batch_cut_short(store) == [AT_ONCE]
     assert await store.close() == 0
     store = await Store.open(tmp_path, clock)
     assert await rows_in_file(store) == BATCH
+    await store.close()
+
+
+async def test_the_last_batch_is_whole_though_the_answer_to_a_claim_is_not_heard_yet(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    store = await Store.open(tmp_path, clock)
+    is_free, is_done = threading.Event(), threading.Event()
+    store._worker.call(is_free.wait)
+    claim = asyncio.create_task(store.claim(attempt(), [], lambda _: None))
+    await asyncio.sleep(0)
+    store.append_history([history_row()] * (BATCH - 1))
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    store._worker.call(is_done.set)
+    is_free.set()
+    is_done.wait()  # the loop stands still until the thread has done all of it
+    assert await closing == 0
+    assert await claim is None
+    store = await Store.open(tmp_path, clock)
+    assert await rows_in_file(store) == BATCH - 1
     await store.close()
 
 

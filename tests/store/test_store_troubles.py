@@ -356,3 +356,18 @@ async def test_a_disk_that_never_answers_does_not_keep_heald_from_ending(
         await store.submit(incident())
     answer.set()  # for the thread, which nobody waits for any more
     assert await hanging
+
+
+async def test_a_disk_that_never_answers_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock()
+    store = await Store.open(tmp_path, clock)
+    answer = threading.Event()
+    store._call(answer.wait)
+
+    async def settle(within: float) -> None:
+        clock.pass_by(within)  # the batch that is being written is not written in time
+
+    monkeypatch.setattr(store._batches, "settle", settle)
+    async with asyncio.timeout(5.0):
+        await store.close()
+    answer.set()

@@ -73,7 +73,7 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
     try:
         async with asyncio.timeout(timeout):
             starter = await ready()
-            with output.writing() as ends:
+            with starter.slot(), output.writing() as ends:
                 command = starter.ask(request, *ends)
             await command.ended.wait()
     except TimeoutError:

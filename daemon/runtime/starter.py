@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
@@ -132,10 +132,18 @@ class Starter:
             self._slots.release()
         return self.is_of_use
 
+    @contextlib.contextmanager
+    def slot(self) -> Iterator[None]:
+        """Ask in here, in the slot that was waited for: it is another's if that fails."""
+        try:
+            yield
+        except BaseException:
+            self._slots.release()
+            raise
+
     def ask(self, request: bytes, stdout: int, stderr: int) -> Command:
-        """Send a request, in the slot that was waited for. The write ends are still the caller's to close."""
+        """Send a request. The write ends are still the caller's to close."""
         with contextlib.ExitStack() as undo:
-            undo.callback(self._slots.release)
             file = os.memfd_create("command")  # a message has a bound, the file has none
             undo.callback(os.close, file)
             os.write(file, request)

@@ -242,6 +242,21 @@ async def test_one_with_no_room_for_more_files_says_so_and_lives_on(instead: Cal
     await until(lambda: files_of(the_launcher().pid) == IDLE)
 
 
+async def test_commands_that_found_no_room_for_their_output_take_no_place_from_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_room(_: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    await run_command(["true"], timeout=10)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pipe2", no_room)
+        for _ in range(20):  # more than are asked for at once
+            with pytest.raises(OSError, match="Too many open files"):
+                await run_command(["true"], timeout=10)
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
+
+
 async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tmp_path: Path) -> None:
     await run_command(["true"], timeout=10)
     stopped = the_launcher()

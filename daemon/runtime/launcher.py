@@ -89,8 +89,9 @@ class Launcher:
     def _start(self, status: int, stdout: int, stderr: int, request: int) -> bool:
         """Fork a command; if that succeeds, its status pipe is kept."""
         try:
-            written = os.pread(request, os.fstat(request).st_size, 0)
-            if not written:
+            size = os.fstat(request).st_size
+            written = os.pread(request, size, 0)
+            if not written or len(written) < size:  # emptied before, or as it was read: never run a part of it
                 raise OSError(errno.ECANCELED, "withdrawn")
             folder, count, *words = written.split(b"\0")
             argv, variables = words[: int(count)], words[int(count) :]

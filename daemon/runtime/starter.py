@@ -8,6 +8,7 @@ is lost with it, and the next command begins another.
 import array
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -146,7 +147,8 @@ class Starter:
         with contextlib.ExitStack() as undo:
             file = os.memfd_create("command")  # a message has a bound, the file has none
             undo.callback(os.close, file)
-            os.write(file, request)
+            if os.write(file, request) < len(request):  # a limit on files (setrlimit) holds for those in memory too
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             reading, status = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             undo.callback(os.close, reading)
             undo.callback(os.close, status)

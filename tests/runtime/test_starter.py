@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -240,6 +241,31 @@ async def test_one_with_no_room_for_more_files_says_so_and_lives_on(instead: Cal
         with pytest.raises(OSError, match=r"Too many open files: 'true'"):
             await run_command(["true"], timeout=10)
     await until(lambda: files_of(the_launcher().pid) == IDLE)
+
+
+async def test_no_command_is_run_of_which_a_part_is_missing() -> None:
+    await run_command(["true"], timeout=10)
+    before = open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            await run_command(["echo", "x" * 5000], timeout=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert raised.value.errno == errno.EFBIG
+    assert open_files() == before
+
+
+async def test_a_command_that_is_withdrawn_while_it_is_read_is_not_run(instead: Callable[[str], object]) -> None:
+    instead(
+        "import os, runpy\n"
+        "read = os.pread\n"
+        "os.pread = lambda file, size, at: read(file, size - 3, at)\n"
+        f"runpy.run_path({launcher.__file__!r}, run_name='__main__')\n"
+    )
+    with pytest.raises(OSError, match="Operation canceled: 'true'"):
+        await run_command(["true"], timeout=10)
 
 
 async def test_commands_that_found_no_room_for_their_output_take_no_place_from_later_ones(

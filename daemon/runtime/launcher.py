@@ -45,6 +45,7 @@ class Launcher:
         _signal.signal(_signal.SIGCHLD, lambda *_: None)  # without one the signal would not reach the pipe
         for number in _NOT_FOR_US:
             _signal.signal(number, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # who began heald may have blocked SIGCHLD, and it stays so
         ours = {number: _signal.getsignal(number) for number in _signal.valid_signals()}
         self._ignored = [number for number, how in ours.items() if how == _signal.SIG_IGN]  # SIGPIPE by Python itself
 

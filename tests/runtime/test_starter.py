@@ -133,6 +133,15 @@ async def test_no_signal_is_ignored_or_blocked_in_a_command() -> None:
     assert {int(line.split()[1], 16) for line in done.stdout.splitlines()} == {0}
 
 
+async def test_what_is_blocked_in_heald_keeps_no_end_from_being_heard() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
+    try:
+        done = await run_command(["grep", "SigBlk", "/proc/self/status"], timeout=5)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (done.timed_out, done.stdout.split()) == (False, ["SigBlk:", "0" * 16])
+
+
 async def test_no_file_of_other_commands_is_open_in_a_command() -> None:
     others = [asyncio.create_task(run_command(["sleep", "60"], timeout=60)) for _ in range(5)]
     await until(lambda: launchers() and len(the_launcher().children()) == 5)

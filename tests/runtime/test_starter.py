@@ -323,6 +323,21 @@ async def test_whenever_it_is_cancelled_no_command_is_left() -> None:
     await until(lambda: the_launcher().children() == [])
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_one_whose_caller_is_closed_by_force_is_killed(tmp_path: Path, has_begun: bool) -> None:
+    """As it happens to a plug-in that runs another command where it is told to end."""
+    await run_command(["true"], timeout=10)
+    file = tmp_path / "pids"
+    running = run_command(["sh", "-c", f"echo $$ >>{file}; sleep 60 & echo $! >>{file}; wait"], timeout=60)
+    running.send(None)
+    if has_begun:
+        await until(lambda: pids_in(file, 2))
+    running.close()
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
+    await until(lambda: the_launcher().children() == [])
+    await until(lambda: not any(map(is_alive, pids_in(file, 2))))
+
+
 async def pid_of_the_launcher() -> int:
     await run_command(["true"], timeout=10)
     return the_launcher().pid

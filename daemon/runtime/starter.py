@@ -264,7 +264,7 @@ def encode(argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> byte
     """What the launcher reads of a command.
 
     Raises:
-        ValueError: a NUL in it, or a variable's name that none can have.
+        ValueError: a NUL or a lone surrogate in it, or a variable's name that none can have.
     """
     if any(not name or "=" in name for name in env):
         raise ValueError("illegal environment variable name")
@@ -272,4 +272,7 @@ def encode(argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> byte
     text = "\0".join(words)
     if text.count("\0") != len(words) - 1:
         raise ValueError("embedded null byte")
-    return os.fsencode(text)
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:  # which has all of the text in it, secrets too
+        raise ValueError("embedded lone surrogate") from None

@@ -107,6 +107,13 @@ async def test_what_no_process_can_be_given_is_refused(argv: list[str], env: dic
         await run_command(argv, timeout=10, env=env)
 
 
+async def test_an_error_has_nothing_of_the_environment_in_it() -> None:
+    with pytest.raises(ValueError, match="embedded lone surrogate") as raised:
+        await run_command(["true", "\ud800"], timeout=10, env={"PASSWORD": "hunter2"})
+    assert "hunter2" not in repr(raised.value)
+    assert raised.value.__suppress_context__
+
+
 async def test_a_command_has_exactly_the_environment_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name != "PATH":

@@ -100,7 +100,7 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
 
 
 def _environment(env: Mapping[str, str] | None, withhold: Collection[str]) -> dict[str, str]:
-    ours = os.environ.items()
+    ours = ((name, value) for name, value in os.environ.items() if name)  # what has none is for nobody, and refused
     kept = {name: value for name, value in ours if name not in withhold and not name.startswith(WITHHELD)}
     return kept | dict(env or {})
 

@@ -122,6 +122,15 @@ async def test_a_command_has_exactly_the_environment_that_it_is_given(monkeypatc
     assert sorted(done.stdout.splitlines()) == ["EMPTY=", "NOT_TEXT=\ufffd", f"PATH={os.environ['PATH']}"]
 
 
+async def test_a_variable_without_a_name_in_healds_own_environment_keeps_no_command_from_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(os.environ._data, b"", b"1")  # as `environ` is where heald was begun with "=1"
+    done = await run_command(["env"], timeout=10)
+    assert done.exit_code == 0
+    assert "\n=" not in f"\n{done.stdout}"
+
+
 async def test_a_command_is_sought_in_its_own_path(tmp_path: Path) -> None:
     for place, mode in (("first", 0o644), ("second", 0o755)):
         (tmp_path / place).mkdir()

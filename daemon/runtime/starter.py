@@ -155,7 +155,11 @@ class Starter:
             command = Command(self, status=reading, request=file)
             undo.callback(asyncio.get_running_loop().remove_reader, reading)
             descriptors = array.array("i", (status, stdout, stderr, file))
-            self._launcher.control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            try:
+                self._launcher.control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            except BrokenPipeError as error:  # sooner than by its reader, so that the next command begins another
+                self.give_up("ended")
+                raise OSError(f"the process that starts commands has just ended ({self._launcher.ending})") from error
             undo.pop_all()
         os.close(status)
         self._unanswered.add(command)

@@ -205,6 +205,16 @@ async def test_one_that_died_while_nothing_was_under_way_is_replaced() -> None:
     assert open_files() == before
 
 
+async def test_one_that_has_just_died_is_said_to_have_and_is_replaced() -> None:
+    await run_command(["true"], timeout=10)
+    died = the_launcher()
+    died.kill()
+    os.waitid(os.P_PID, died.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # the loop shall not hear of it before
+    with pytest.raises(OSError, match=r"the process that starts commands has just ended \(signal 9, Killed\)"):
+        await run_command(["true"], timeout=10)
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
+
+
 async def test_it_does_not_end_by_what_asks_heald_to_stop() -> None:
     await run_command(["true"], timeout=10)
     before = the_launcher()

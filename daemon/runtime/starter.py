@@ -182,6 +182,7 @@ class Starter:
     def retire(self) -> None:
         """It does not answer: what it has started may go on, and the next command begins another."""
         self._is_retired = True
+        self._slots.release()  # one who waited for a slot sees that it is in vain, and lets the next one see it
 
     def give_up(self, why: str) -> None:
         """End it, and with it what it started."""

@@ -337,6 +337,23 @@ async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tm
     assert not (tmp_path / "made").exists()
 
 
+async def test_who_waits_for_one_that_is_left_has_another_at_once() -> None:
+    await run_command(["true"], timeout=10)
+    stopped = the_launcher()
+    stopped.suspend()
+    asked = [asyncio.create_task(run_command(["true"], timeout=60)) for _ in range(16)]
+    waiting = [asyncio.create_task(run_command(["true"], timeout=10)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for _ in range(2):  # the second time it does not wait for an answer either
+        asked[0].cancel()
+        await asyncio.sleep(0)
+    done = await asyncio.gather(*waiting)
+    assert [it.exit_code for it in done] == [0] * 5
+    stopped.resume()
+    await asyncio.gather(*asked[1:])
+    await until(lambda: not is_alive(stopped.pid))
+
+
 async def test_whenever_it_is_cancelled_no_command_is_left() -> None:
     await run_command(["true"], timeout=10)
     for turns in range(0, 400, 10):

@@ -58,11 +58,14 @@ class _Deadlines:
         self._alarm = self.loop.call_at(at, self._ring, context=Context())  # that of no run
 
     def _ring(self) -> None:
-        """Make the calls that are due. The alarm may have been set for one that is void by now."""
+        """Make the calls that are due. The alarm may have been set for one that is void by now.
+
+        What one of them asks for waits for a turn of the loop, however soon it is due.
+        """
         due, self._alarm_at, self._alarm = max(self._alarm_at, self.loop.time()), inf, None
-        heap = self._heap
+        heap, newest = self._heap, self._serial
         try:
-            while heap and (heap[0][0] <= due or heap[0][2].call is None):
+            while heap and (heap[0][2].call is None or (heap[0][0] <= due and heap[0][1] <= newest)):
                 ended = heappop(heap)[2]
                 call, ended.call = ended.call, None
                 if call is not None:

@@ -57,6 +57,23 @@ def test_one_may_set_another():
     assert run_virtual(scenario) == [1, 1, 2, 4]
 
 
+def test_one_that_sets_another_for_at_once_gives_the_loop_a_turn_before():
+    async def scenario(clock):
+        said = []
+
+        def meet():
+            said.append("met")
+            if said.count("met") < 3:
+                asyncio.get_running_loop().call_soon(said.append, "turn")
+                deadline(0, meet)
+
+        deadline(1, meet)
+        await pass_time(2)
+        return said
+
+    assert run_virtual(scenario) == ["met", "turn", "met", "turn", "met"]
+
+
 def test_one_that_raises_is_told_of_and_the_others_are_met():
     async def scenario(clock):
         met, told = [], []

@@ -45,6 +45,7 @@ class Launcher:
         _signal.signal(_signal.SIGCHLD, lambda *_: None)  # without one the signal would not reach the pipe
         for number in _NOT_FOR_US:
             _signal.signal(number, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # who began heald may have blocked SIGCHLD, and it stays so
         ours = {number: _signal.getsignal(number) for number in _signal.valid_signals()}
         self._ignored = [number for number, how in ours.items() if how == _signal.SIG_IGN]  # SIGPIPE by Python itself
 
@@ -89,8 +90,9 @@ class Launcher:
     def _start(self, status: int, stdout: int, stderr: int, request: int) -> bool:
         """Fork a command; if that succeeds, its status pipe is kept."""
         try:
-            written = os.pread(request, os.fstat(request).st_size, 0)
-            if not written:
+            size = os.fstat(request).st_size
+            written = os.pread(request, size, 0)
+            if not written or len(written) < size:  # emptied before, or as it was read: never run a part of it
                 raise OSError(errno.ECANCELED, "withdrawn")
             folder, count, *words = written.split(b"\0")
             argv, variables = words[: int(count)], words[int(count) :]

@@ -73,7 +73,7 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
     try:
         async with asyncio.timeout(timeout):
             starter = await ready()
-            with output.writing() as ends:
+            with starter.slot(), output.writing() as ends:
                 command = starter.ask(request, *ends)
             await command.ended.wait()
     except TimeoutError:
@@ -86,6 +86,10 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
         if command is not None:
             await _end(command, grace)
         raise
+    except GeneratorExit:  # we are closed by force, and may wait for nothing any more
+        if command is not None:
+            _kill(command)
+        raise
     else:
         if command.lost is not None and command.pid is not None:
             _signal_group(command.pid, signal.SIGKILL)  # itself was killed with the launcher; this is for its children
@@ -96,7 +100,7 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
 
 
 def _environment(env: Mapping[str, str] | None, withhold: Collection[str]) -> dict[str, str]:
-    ours = os.environ.items()
+    ours = ((name, value) for name, value in os.environ.items() if name)  # what has none is for nobody, and refused
     kept = {name: value for name, value in ours if name not in withhold and not name.startswith(WITHHELD)}
     return kept | dict(env or {})
 
@@ -128,6 +132,13 @@ async def _end(command: Command, grace: float) -> None:
     finally:
         if command.pid is None and not command.ended.is_set():
             command.starter.retire()  # it is stopped, or hangs: others shall not wait for it
+
+
+def _kill(command: Command) -> None:
+    if not command.ended.is_set():
+        command.withdraw()
+        if command.pid is not None:
+            _signal_group(command.pid, signal.SIGKILL)
 
 
 async def _ask_to_end(command: Command, group: int, grace: float) -> None:

@@ -8,13 +8,14 @@ is lost with it, and the next command begins another.
 import array
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
@@ -132,20 +133,33 @@ class Starter:
             self._slots.release()
         return self.is_of_use
 
+    @contextlib.contextmanager
+    def slot(self) -> Iterator[None]:
+        """Ask in here, in the slot that was waited for: it is another's if that fails."""
+        try:
+            yield
+        except BaseException:
+            self._slots.release()
+            raise
+
     def ask(self, request: bytes, stdout: int, stderr: int) -> Command:
-        """Send a request, in the slot that was waited for. The write ends are still the caller's to close."""
+        """Send a request. The write ends are still the caller's to close."""
         with contextlib.ExitStack() as undo:
-            undo.callback(self._slots.release)
             file = os.memfd_create("command")  # a message has a bound, the file has none
             undo.callback(os.close, file)
-            os.write(file, request)
+            if os.write(file, request) < len(request):  # a limit on files (setrlimit) holds for those in memory too
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             reading, status = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             undo.callback(os.close, reading)
             undo.callback(os.close, status)
             command = Command(self, status=reading, request=file)
             undo.callback(asyncio.get_running_loop().remove_reader, reading)
             descriptors = array.array("i", (status, stdout, stderr, file))
-            self._launcher.control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            try:
+                self._launcher.control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            except BrokenPipeError as error:  # sooner than by its reader, so that the next command begins another
+                self.give_up("ended")
+                raise OSError(f"the process that starts commands has just ended ({self._launcher.ending})") from error
             undo.pop_all()
         os.close(status)
         self._unanswered.add(command)
@@ -168,6 +182,7 @@ class Starter:
     def retire(self) -> None:
         """It does not answer: what it has started may go on, and the next command begins another."""
         self._is_retired = True
+        self._slots.release()  # one who waited for a slot sees that it is in vain, and lets the next one see it
 
     def give_up(self, why: str) -> None:
         """End it, and with it what it started."""
@@ -254,7 +269,7 @@ def encode(argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> byte
     """What the launcher reads of a command.
 
     Raises:
-        ValueError: a NUL in it, or a variable's name that none can have.
+        ValueError: a NUL or a lone surrogate in it, or a variable's name that none can have.
     """
     if any(not name or "=" in name for name in env):
         raise ValueError("illegal environment variable name")
@@ -262,4 +277,7 @@ def encode(argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> byte
     text = "\0".join(words)
     if text.count("\0") != len(words) - 1:
         raise ValueError("embedded null byte")
-    return os.fsencode(text)
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:  # which has all of the text in it, secrets too
+        raise ValueError("embedded lone surrogate") from None

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -106,12 +107,28 @@ async def test_what_no_process_can_be_given_is_refused(argv: list[str], env: dic
         await run_command(argv, timeout=10, env=env)
 
 
+async def test_an_error_has_nothing_of_the_environment_in_it() -> None:
+    with pytest.raises(ValueError, match="embedded lone surrogate") as raised:
+        await run_command(["true", "\ud800"], timeout=10, env={"PASSWORD": "hunter2"})
+    assert "hunter2" not in repr(raised.value)
+    assert raised.value.__suppress_context__
+
+
 async def test_a_command_has_exactly_the_environment_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name != "PATH":
             monkeypatch.delenv(name)
     done = await run_command(["env"], timeout=10, env={"NOT_TEXT": "\udcff", "EMPTY": ""})
     assert sorted(done.stdout.splitlines()) == ["EMPTY=", "NOT_TEXT=\ufffd", f"PATH={os.environ['PATH']}"]
+
+
+async def test_a_variable_without_a_name_in_healds_own_environment_keeps_no_command_from_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(os.environ._data, b"", b"1")  # as `environ` is where heald was begun with "=1"
+    done = await run_command(["env"], timeout=10)
+    assert done.exit_code == 0
+    assert "\n=" not in f"\n{done.stdout}"
 
 
 async def test_a_command_is_sought_in_its_own_path(tmp_path: Path) -> None:
@@ -130,6 +147,15 @@ async def test_a_command_is_sought_in_its_own_path(tmp_path: Path) -> None:
 async def test_no_signal_is_ignored_or_blocked_in_a_command() -> None:
     done = await run_command(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], timeout=10)
     assert {int(line.split()[1], 16) for line in done.stdout.splitlines()} == {0}
+
+
+async def test_what_is_blocked_in_heald_keeps_no_end_from_being_heard() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
+    try:
+        done = await run_command(["grep", "SigBlk", "/proc/self/status"], timeout=5)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (done.timed_out, done.stdout.split()) == (False, ["SigBlk:", "0" * 16])
 
 
 async def test_no_file_of_other_commands_is_open_in_a_command() -> None:
@@ -177,6 +203,16 @@ async def test_one_that_died_while_nothing_was_under_way_is_replaced() -> None:
     await until(lambda: launchers() == [])  # reaped, too
     assert (await run_command(["true"], timeout=10)).exit_code == 0
     assert open_files() == before
+
+
+async def test_one_that_has_just_died_is_said_to_have_and_is_replaced() -> None:
+    await run_command(["true"], timeout=10)
+    died = the_launcher()
+    died.kill()
+    os.waitid(os.P_PID, died.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # the loop shall not hear of it before
+    with pytest.raises(OSError, match=r"the process that starts commands has just ended \(signal 9, Killed\)"):
+        await run_command(["true"], timeout=10)
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
 
 
 async def test_it_does_not_end_by_what_asks_heald_to_stop() -> None:
@@ -242,6 +278,46 @@ async def test_one_with_no_room_for_more_files_says_so_and_lives_on(instead: Cal
     await until(lambda: files_of(the_launcher().pid) == IDLE)
 
 
+async def test_no_command_is_run_of_which_a_part_is_missing() -> None:
+    await run_command(["true"], timeout=10)
+    before = open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            await run_command(["echo", "x" * 5000], timeout=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert raised.value.errno == errno.EFBIG
+    assert open_files() == before
+
+
+async def test_a_command_that_is_withdrawn_while_it_is_read_is_not_run(instead: Callable[[str], object]) -> None:
+    instead(
+        "import os, runpy\n"
+        "read = os.pread\n"
+        "os.pread = lambda file, size, at: read(file, size - 3, at)\n"
+        f"runpy.run_path({launcher.__file__!r}, run_name='__main__')\n"
+    )
+    with pytest.raises(OSError, match="Operation canceled: 'true'"):
+        await run_command(["true"], timeout=10)
+
+
+async def test_commands_that_found_no_room_for_their_output_take_no_place_from_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_room(_: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    await run_command(["true"], timeout=10)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pipe2", no_room)
+        for _ in range(20):  # more than are asked for at once
+            with pytest.raises(OSError, match="Too many open files"):
+                await run_command(["true"], timeout=10)
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
+
+
 async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tmp_path: Path) -> None:
     await run_command(["true"], timeout=10)
     stopped = the_launcher()
@@ -261,6 +337,23 @@ async def test_one_that_does_not_answer_is_left_and_starts_nothing_afterwards(tm
     assert not (tmp_path / "made").exists()
 
 
+async def test_who_waits_for_one_that_is_left_has_another_at_once() -> None:
+    await run_command(["true"], timeout=10)
+    stopped = the_launcher()
+    stopped.suspend()
+    asked = [asyncio.create_task(run_command(["true"], timeout=60)) for _ in range(16)]
+    waiting = [asyncio.create_task(run_command(["true"], timeout=10)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for _ in range(2):  # the second time it does not wait for an answer either
+        asked[0].cancel()
+        await asyncio.sleep(0)
+    done = await asyncio.gather(*waiting)
+    assert [it.exit_code for it in done] == [0] * 5
+    stopped.resume()
+    await asyncio.gather(*asked[1:])
+    await until(lambda: not is_alive(stopped.pid))
+
+
 async def test_whenever_it_is_cancelled_no_command_is_left() -> None:
     await run_command(["true"], timeout=10)
     for turns in range(0, 400, 10):
@@ -271,6 +364,21 @@ async def test_whenever_it_is_cancelled_no_command_is_left() -> None:
         with pytest.raises(asyncio.CancelledError):
             await running
     await until(lambda: the_launcher().children() == [])
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_one_whose_caller_is_closed_by_force_is_killed(tmp_path: Path, has_begun: bool) -> None:
+    """As it happens to a plug-in that runs another command where it is told to end."""
+    await run_command(["true"], timeout=10)
+    file = tmp_path / "pids"
+    running = run_command(["sh", "-c", f"echo $$ >>{file}; sleep 60 & echo $! >>{file}; wait"], timeout=60)
+    running.send(None)
+    if has_begun:
+        await until(lambda: pids_in(file, 2))
+    running.close()
+    assert (await run_command(["true"], timeout=10)).exit_code == 0
+    await until(lambda: the_launcher().children() == [])
+    await until(lambda: not any(map(is_alive, pids_in(file, 2))))
 
 
 async def pid_of_the_launcher() -> int:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from yarl import URL
 
 from checks._http_message import Request
-from checks._names import literal, resolve
+from checks._names import resolve
 from checks._net import Look, connect
 from daemon.plugin import CheckError, SickError, translate
 
@@ -30,12 +30,9 @@ async def connected(request: Request, look: Look, protocol: Callable[[], P]) -> 
     if request.url.scheme == "https":
         with look.uncounted():
             context = await _tls(request.verify_tls, request.ca_file)
-    addresses = literal(host, port)
-    if addresses is None:
+    if (addresses := look.literal(host, port)) is None:
         with look.measure("dns_seconds"):
             addresses = await resolve(host, port)
-    else:
-        look.add("dns_seconds", 0.0)
     with look.measure("connect_seconds"):
         connection = await connect(addresses, place)
     try:

@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from checks._names import Host, literal, resolve
+from checks._names import Host, resolve
 from checks._net import NET_SAMPLES, Look, connect
 from checks._once import look_once
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
@@ -78,12 +78,9 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
     """
 
     async def work(look: Look) -> None:
-        addresses = literal(options.host, options.port)
-        if addresses is None:
+        if (addresses := look.literal(options.host, options.port)) is None:
             with look.measure("dns_seconds"):
                 addresses = await resolve(options.host, options.port)
-        else:
-            look.add("dns_seconds", 0.0)
         place = f"{options.host} port {options.port}"
         with look.measure("connect_seconds"):
             connection = await connect(addresses, place)

@@ -29,7 +29,8 @@ import sys
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _CANNOT = 127  # as shells say it; nobody looks, the status pipe tells
 _DESCRIPTORS = 4  # of one request
-_NOT_FOR_US = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)  # heald is asked to stop; then this ends with it
+_NOT_FOR_US = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
+"""They ask heald for something; this ends with it, or when it is killed."""
 
 
 class Launcher:
@@ -162,7 +163,7 @@ def _execute(argv: list[bytes], environment: dict[bytes, bytes]) -> None:
 
 
 def _errno_of(error: BaseException) -> int:
-    return getattr(error, "errno", None) or errno.ENOMEM
+    return getattr(error, "errno", None) or (errno.ENOMEM if isinstance(error, MemoryError) else errno.EINVAL)
 
 
 def _tell(status: int, word: bytes, number: int) -> None:

@@ -17,6 +17,7 @@ class Batches:
 
     def __init__(self, write: Callable[[list[HistoryRow]], "asyncio.Future[int]"]) -> None:
         self.dropped = 0  # rows for which there was no room
+        self.writing = 0  # rows that are with the thread
         self.is_waiting = asyncio.Event()  # there are rows
         self._write = write
         self._rows: deque[HistoryRow] = deque()
@@ -42,6 +43,7 @@ class Batches:
         """Write all that waits. If that fails it waits again; the rest of what was cut short is written next."""
         rows = list(self._rows)
         self._rows.clear()
+        self.writing += len(rows)
         future = self._under_way = self._write(rows)
         when_done(future, lambda: self._written(rows, future))
         return future
@@ -52,6 +54,7 @@ class Batches:
             pass
 
     def _written(self, rows: list[HistoryRow], done: "asyncio.Future[int]") -> None:
+        self.writing -= len(rows)
         if self._under_way is done:
             self._under_way = None
         if done.cancelled():

@@ -179,7 +179,7 @@ class Store(Reading):
     @property
     def queued(self) -> int:
         """Rows that are not in the file yet."""
-        return len(self._batches) + len(self._writer.backlog) + len(self._groups)
+        return len(self._batches) + self._batches.writing + len(self._writer.backlog) + len(self._groups)
 
     @property
     def dropped(self) -> int:

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 
 from daemon.model.check import Check
-from daemon.runtime.carriers import CLAIM_PATIENCE, Carriers
+from daemon.runtime.carriers import AT_ONCE, CLAIM_PATIENCE, Carriers
 from daemon.runtime.timetable import Slot
 from daemon.testing.virtual import pass_time, run_virtual
 
@@ -207,3 +207,27 @@ def test_nothing_begins_after_a_claim_once_all_is_at_rest():
 
     crew = run_virtual(scenario)
     assert (crew.failures, crew.ended) == ([], [])
+
+
+def test_a_few_runs_begin_between_claims_that_come_without_a_gap():
+    began: list[float] = []
+
+    async def scenario(clock):
+        async def start_run(check):
+            began.append(round((clock.steady() - start) / CLAIM_PATIENCE, 6))
+
+        loop, start = asyncio.get_running_loop(), clock.steady()
+        decisions = SimpleNamespace(is_deciding=lambda: True, claiming=loop.create_future())
+
+        def commit() -> None:
+            ended, decisions.claiming = decisions.claiming, loop.create_future()
+            ended.set_result(None)
+
+        for number in range(1, 10):
+            loop.call_later(number * CLAIM_PATIENCE / 2, commit)
+        crew = Crew(clock, start_run, names=[f"c{number}" for number in range(2 * AT_ONCE)], decisions=decisions)
+        crew.carriers.begin()
+        await pass_time(1)
+
+    run_virtual(scenario)
+    assert began == [0.5] * AT_ONCE + [1.0] * AT_ONCE

@@ -218,7 +218,7 @@ async def test_one_that_has_just_died_is_said_to_have_and_is_replaced() -> None:
 async def test_it_does_not_end_by_what_asks_heald_to_stop() -> None:
     await run_command(["true"], timeout=10)
     before = the_launcher()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         before.send_signal(number)
     await run_command(["true"], timeout=10)
     assert the_launcher().pid == before.pid

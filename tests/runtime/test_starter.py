@@ -146,7 +146,8 @@ async def test_a_command_is_sought_in_its_own_path(tmp_path: Path) -> None:
 
 async def test_no_signal_is_ignored_or_blocked_in_a_command() -> None:
     done = await run_command(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], timeout=10)
-    assert {int(line.split()[1], 16) for line in done.stdout.splitlines()} == {0}
+    ours = sum(1 << (number - 1) for number in signal.valid_signals())  # without 32 and 33: glibc keeps them ignored
+    assert {int(line.split()[1], 16) & ours for line in done.stdout.splitlines()} == {0}
 
 
 async def test_what_is_blocked_in_heald_keeps_no_end_from_being_heard() -> None:

@@ -36,6 +36,7 @@ done
 exec {runc} "$@"
 """
 _WITH_OWN_RUN = 'mount -t tmpfs -o mode=755 tmpfs /run && exec "$@"'
+_SHUTDOWN = 25  # seconds until it ends and leaves its containers behind, 15 by default: a busy host needs them
 _WITHOUT_NETWORK = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 
 
@@ -68,6 +69,7 @@ class Engine:
         argv = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", *(["--net"] if self._own_network else [])]
         argv += ["sh", "-c", _WITH_OWN_RUN, "sh", "dockerd", "-H", self.url]
         argv += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
+        argv += ["--shutdown-timeout", str(_SHUTDOWN)]
         argv += ["-p", f"{self.folder}/pid", "--add-runtime", f"lab={runtime}", "--default-runtime", "lab"]
         argv += [] if self._own_network else _WITHOUT_NETWORK
         with (self.folder / "log").open("ab") as log:

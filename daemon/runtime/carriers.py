@@ -87,9 +87,10 @@ class Carriers:
         """Begin a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
         try:
             while self._may_begin():
-                has_waited = await self._give_way()
+                if (claim := self._claim()) is not None:
+                    await asyncio.wait({claim}, timeout=CLAIM_PATIENCE)
                 now = self._clock.steady()
-                is_one = not has_waited and self._decisions is not None and self._decisions.is_deciding()
+                is_one = claim is None and self._decisions is not None and self._decisions.is_deciding()
                 for _ in range(1 if is_one else AT_ONCE):  # after a claim a few: the next may have come already
                     if self._may_begin() and await self._carry_out(self.waiting.popleft(), now):
                         return
@@ -97,17 +98,13 @@ class Carriers:
         except Exception as error:  # noqa: BLE001  # a bug of ours
             self._on_failure(error)
 
-    async def _give_way(self) -> bool:
-        """Wait for the claim that is being committed, for each a moment at most: a disk that is slow stops no run.
-
-        True if there was one.
-        """
+    def _claim(self) -> "asyncio.Future[Any] | None":
+        """The claim to wait for, each once and for a moment at most: a disk that is slow stops no run."""
         claim = self._decisions.claiming if self._decisions else None
         if claim is None or claim is self._waited_for:
-            return False
+            return None
         self._waited_for = claim
-        await asyncio.wait({claim}, timeout=CLAIM_PATIENCE)
-        return True
+        return claim
 
     async def _carry_out(self, slot: Slot, now: float) -> bool:
         """One run; true if the task that carries it is to end with it."""

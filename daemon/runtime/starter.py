@@ -219,15 +219,14 @@ class _Launcher:
             self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(self.control.close)
             self.control.setblocking(False)
+            libraries = {name: value for name, value in os.environ.items() if name.startswith("LD_")}  # where they are
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
                     [sys.executable, "-I", "-S", _LAUNCHER, str(theirs.fileno()), str(os.getpid())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
-                    env={
-                        name: value for name, value in os.environ.items() if name.startswith("LD_")
-                    },  # to find its libraries
+                    env=libraries,
                     start_new_session=True,
                     pass_fds=(theirs.fileno(),),
                 )

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from local_servers import Talk, nginx, open_sockets, serving, until
 from pydantic import ValidationError
 
 from checks import http
-from daemon.protocols import CheckContext
+from daemon.clock import SystemClock
+from daemon.runtime.toolbox import Toolbox
 from tests.lab.contexts import check_context, shared
 
 SERVER = """
@@ -33,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-async def context() -> AsyncIterator[CheckContext]:
+async def context() -> AsyncIterator[Toolbox]:
     before = open_sockets()
     connections = shared()
     yield check_context(5.0, connections=connections)
@@ -41,7 +44,7 @@ async def context() -> AsyncIterator[CheckContext]:
     await until(lambda: open_sockets() <= before)
 
 
-async def look(context: CheckContext, url: str, **options: Any) -> dict[str, Any]:
+async def look(context: Toolbox, url: str, **options: Any) -> dict[str, Any]:
     return dict((await http.check(http.Options(url=url, keep_alive=True, **options), context))[0].samples)
 
 
@@ -49,7 +52,7 @@ def has_stages(samples: dict[str, Any]) -> bool:
     return any(name in samples for name in STAGES)
 
 
-async def test_the_second_run_goes_over_the_connection_of_the_first(site: str, context: CheckContext) -> None:
+async def test_the_second_run_goes_over_the_connection_of_the_first(site: str, context: Toolbox) -> None:
     first = await look(context, site, expect_regex="^[0-9]+ 1$")
     second = await look(context, site, expect_regex="^[0-9]+ 2$")
     assert (first["up"], second["up"]) == (1.0, 1.0)
@@ -58,19 +61,19 @@ async def test_the_second_run_goes_over_the_connection_of_the_first(site: str, c
     assert 0 < second["first_byte_seconds"] <= second["latency_seconds"] < first["latency_seconds"] + 1
 
 
-async def test_without_it_every_run_has_a_connection_of_its_own(site: str, context: CheckContext) -> None:
+async def test_without_it_every_run_has_a_connection_of_its_own(site: str, context: Toolbox) -> None:
     for _ in range(2):
         options = http.Options(url=site, expect_regex="^[0-9]+ 1$")
         assert dict((await http.check(options, context))[0].samples)["up"] == 1.0
 
 
-async def test_runs_at_one_time_have_a_connection_each_and_both_are_kept(site: str, context: CheckContext) -> None:
+async def test_runs_at_one_time_have_a_connection_each_and_both_are_kept(site: str, context: Toolbox) -> None:
     assert [it["up"] for it in await asyncio.gather(*(look(context, site) for _ in range(2)))] == [1.0, 1.0]
     again = await asyncio.gather(*(look(context, site, expect_regex=" 2$") for _ in range(2)))
     assert [(it["up"], has_stages(it)) for it in again] == [(1.0, False)] * 2
 
 
-async def test_what_the_server_ends_after_an_answer_is_not_used_again(site: str, context: CheckContext) -> None:
+async def test_what_the_server_ends_after_an_answer_is_not_used_again(site: str, context: Toolbox) -> None:
     for _ in range(2):
         samples = await look(context, f"{site}/close")
         assert (samples["up"], has_stages(samples)) == (1.0, True)
@@ -78,14 +81,14 @@ async def test_what_the_server_ends_after_an_answer_is_not_used_again(site: str,
         assert (await look(context, site, expect_regex=f" {number}$"))["error"] == ""
 
 
-async def test_head_keeps_the_connection_and_a_redirect_does_not(site: str, context: CheckContext) -> None:
+async def test_head_keeps_the_connection_and_a_redirect_does_not(site: str, context: Toolbox) -> None:
     await look(context, site, method="HEAD")
     assert not has_stages(await look(context, site, expect_regex=" 2$"))
     samples = await look(context, f"{site}/moved")
     assert (samples["up"], samples["redirects"]) == (1.0, 1.0)
 
 
-async def test_it_is_kept_through_tls_and_the_certificate_still_measured(tmp_path: Path, context: CheckContext) -> None:
+async def test_it_is_kept_through_tls_and_the_certificate_still_measured(tmp_path: Path, context: Toolbox) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
@@ -94,10 +97,18 @@ async def test_it_is_kept_through_tls_and_the_certificate_still_measured(tmp_pat
     with nginx(tmp_path, lambda port: secured.replace("PORT", str(port))) as port:
         url, ca_file = f"https://127.0.0.1:{port}", str(tmp_path / "ca.pem")
         first = await look(context, url, ca_file=ca_file)
-        second = await look(context, url, ca_file=ca_file)
+        second = await look(replace(context, clock=Tomorrow()), url, ca_file=ca_file)
         assert (has_stages(first), has_stages(second)) == (True, False)
-        assert second["certificate_expires_seconds"] == pytest.approx(first["certificate_expires_seconds"], abs=60)
+        passed = first["certificate_expires_seconds"] - second["certificate_expires_seconds"]
+        assert passed == pytest.approx(86400, abs=60)
         assert (await look(context, url))["error"] == "certificate"  # what others trust opens no door
+
+
+class Tomorrow(SystemClock):
+    """A wall clock that is a day ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=1)
 
 
 class Server:
@@ -125,7 +136,7 @@ class Server:
         return talk
 
 
-async def test_a_kept_connection_that_is_cut_before_it_answers_is_replaced_once(context: CheckContext) -> None:
+async def test_a_kept_connection_that_is_cut_before_it_answers_is_replaced_once(context: Toolbox) -> None:
     server = Server(FINE, None)
     async with serving(server.talk) as port:
         assert (await look(context, f"http://127.0.0.1:{port}/"))["up"] == 1.0
@@ -133,14 +144,14 @@ async def test_a_kept_connection_that_is_cut_before_it_answers_is_replaced_once(
         assert (samples["up"], has_stages(samples), server.connections, server.requests) == (1.0, True, 2, 3)
 
 
-async def test_a_new_connection_that_is_cut_is_the_targets_fault(context: CheckContext) -> None:
+async def test_a_new_connection_that_is_cut_is_the_targets_fault(context: Toolbox) -> None:
     server = Server(None)
     async with serving(server.talk) as port:
         assert (await look(context, f"http://127.0.0.1:{port}/"))["error"] == "closed"
     assert (server.connections, server.requests) == (1, 1)
 
 
-async def test_a_post_is_never_sent_on_a_connection_that_may_be_gone(context: CheckContext) -> None:
+async def test_a_post_is_never_sent_on_a_connection_that_may_be_gone(context: Toolbox) -> None:
     server = Server(FINE, FINE)
     async with serving(server.talk) as port:
         for _ in range(2):
@@ -148,7 +159,7 @@ async def test_a_post_is_never_sent_on_a_connection_that_may_be_gone(context: Ch
     assert (server.connections, server.requests) == (2, 2)
 
 
-async def test_a_cut_in_the_midst_of_a_kept_answer_is_no_reason_to_ask_again(context: CheckContext) -> None:
+async def test_a_cut_in_the_midst_of_a_kept_answer_is_no_reason_to_ask_again(context: Toolbox) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(FINE)
@@ -162,7 +173,7 @@ async def test_a_cut_in_the_midst_of_a_kept_answer_is_no_reason_to_ask_again(con
 
 
 @pytest.mark.parametrize("junk", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine", b"\x00\xff", b"x" * 200_000])
-async def test_what_is_said_unasked_ends_the_connection_and_answers_nothing(junk: bytes, context: CheckContext) -> None:
+async def test_what_is_said_unasked_ends_the_connection_and_answers_nothing(junk: bytes, context: Toolbox) -> None:
     said = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -183,7 +194,7 @@ async def test_what_is_said_unasked_ends_the_connection_and_answers_nothing(junk
         assert (samples["up"], has_stages(samples)) == (1.0, True)
 
 
-async def test_what_is_said_before_the_first_question_is_no_answer_to_the_second(context: CheckContext) -> None:
+async def test_what_is_said_before_the_first_question_is_no_answer_to_the_second(context: Toolbox) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(FINE)
         await reader.read()

@@ -45,6 +45,7 @@ class Unit:
     active_seconds: float | None  # since it became active, while it is
     changed_seconds: float  # since its state last changed; infinite where systemd forgot it meanwhile
     pid: int  # of its main process, 0 without one
+    began_at: int  # its last main process, in microseconds since 1970; 0 without one
     invocation: str  # this run's id, in hexadecimal; its journal lines have it
     unit_file_state: str  # enabled, disabled, static, ...
     reload_result: str
@@ -77,6 +78,7 @@ class Unit:
             active_seconds=max(0.0, now - since / 1e6) if state in _UP and since else None,
             changed_seconds=max(0.0, now - changed / 1e6) if changed else math.inf,
             pid=values.get("MainPID", 0),
+            began_at=values.get("ExecMainStartTimestamp", 0),
             invocation=bytes(values["InvocationID"]).hex(),
             unit_file_state=values["UnitFileState"],
             reload_result=values.get("ReloadResult", ""),

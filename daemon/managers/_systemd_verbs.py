@@ -8,6 +8,7 @@ from daemon.plugin import OWN_SHARE, CheckContext, RemediationError
 
 _STAYS = 0.5  # seconds that a service has to stay up after its start to be called started
 _POLL = 0.1  # seconds between looks meanwhile
+_BEFORE = 0.5  # seconds; a run's first line may be older than the time at which systemd noted its begin
 _LINE_WITHIN = 2.0  # seconds for the last line of the journal, which is good to have and no more
 _MOST_LINE = 300  # characters
 _LIMITED = "it was started too often in too short a time (start limit)"
@@ -157,7 +158,10 @@ class Verbs:
         """The last line that this run of it wrote to the journal, if there is one that we may read."""
         if not unit.invocation.strip("0"):
             return ""
-        asked = [f"_SYSTEMD_INVOCATION_ID={unit.invocation}", "--lines=1", "--output=cat", "--quiet", "--no-pager"]
+        asked = [f"_SYSTEMD_INVOCATION_ID={unit.invocation}"]
+        if unit.began_at:  # a line whose process was gone before journald looked at it has the unit, and no invocation
+            asked += ["+", f"_SYSTEMD_UNIT={self._name}", f"--since=@{unit.began_at / 1e6 - _BEFORE:.6f}"]
+        asked += ["--reverse", "--lines=1", "--output=cat", "--quiet", "--no-pager"]
         try:
             done = await self._context.run(["journalctl", *asked], timeout=min(_LINE_WITHIN, self._left))
         except OSError:

@@ -39,7 +39,7 @@ class Composed(Stage):
             hint = "; try sudo make demo-host" if missing == ["root"] else ""
             raise StageError(f"a Docker engine of its own needs {', '.join(missing)}{hint}")
         self._file.write_text(json.dumps({"services": {name: self._described(name) for name in SERVICES}}, indent=1))
-        self.engine.begin()  # here, as it ends with the thread that begins it
+        self.engine.begin()  # here, so that there is something to stop
         self._making = asyncio.ensure_future(asyncio.to_thread(self._make_containers))
         await asyncio.shield(self._making)
 
@@ -101,6 +101,7 @@ class Composed(Stage):
             "healthcheck": {
                 "test": ["CMD", "wget", "-q", "-O", "/dev/null", f"{self.urls[name]}/health"],
                 "interval": "1s",
+                "start_period": "1m",  # on a busy host two looks at a service that only starts are soon over
                 "timeout": "2s",
                 "retries": 2,
             },

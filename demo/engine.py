@@ -35,8 +35,15 @@ for argument in "$@"; do
 done
 exec {runc} "$@"
 """
-_WITH_OWN_RUN = 'mount -t tmpfs -o mode=755 tmpfs /run && exec "$@"'
-_SHUTDOWN = 25  # seconds until it ends and leaves its containers behind, 15 by default: a busy host needs them
+# The guard ends the engine where its standard input ends, which is when its owner is gone, and the guard ends with the
+# engine. PR_SET_PDEATHSIG alone would not do: it is sent for each thread of a dying owner that the engine is handed on
+# to, and a third SIGTERM has dockerd end at once and leave its containers behind.
+_WITH_OWN_RUN = """\
+mount -t tmpfs -o mode=755 tmpfs /run || exit
+exec 3<&0
+setpriv --pdeathsig KILL sh -c 'read -r _; kill -TERM $PPID' <&3 &
+exec "$@" 3<&- </dev/null
+"""
 _WITHOUT_NETWORK = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 
 
@@ -60,22 +67,19 @@ class Engine:
         self._own_network = own_network
 
     def begin(self) -> None:
-        """Start it. It ends with the thread that calls this. Raises EngineError."""
+        """Start it. It ends with this process, however that ends. Raises EngineError."""
         if len(f"{self.folder}/exec/containerd/containerd-debug.sock") > _MOST_PATH:
             raise EngineError(f"{self.folder} is too long a path: sockets are in it; set TMPDIR=/tmp")
         runtime = self.folder / "runtime"
         runtime.write_text(_RUNTIME.format(runc=shutil.which("runc")))
         runtime.chmod(0o755)
-        argv = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", *(["--net"] if self._own_network else [])]
+        argv = ["unshare", "--mount", *(["--net"] if self._own_network else [])]
         argv += ["sh", "-c", _WITH_OWN_RUN, "sh", "dockerd", "-H", self.url]
         argv += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
-        argv += ["--shutdown-timeout", str(_SHUTDOWN)]
         argv += ["-p", f"{self.folder}/pid", "--add-runtime", f"lab={runtime}", "--default-runtime", "lab"]
         argv += [] if self._own_network else _WITHOUT_NETWORK
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
 
     def wait(self) -> None:
         """Wait until it answers. Raises EngineError."""
@@ -123,6 +127,8 @@ class Engine:
             self.process.wait(30)
         self.process.kill()
         self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.process = None
         self._end_shims()
 

@@ -71,7 +71,9 @@ def test_a_conductor_that_is_killed_takes_engine_and_containers_with_it(folder: 
         assert len(of_it) >= 6  # heald, the engine, its containerd, three services
         demo.kill()
     _, alive = psutil.wait_procs(of_it, timeout=60)
-    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    (log,) = folder.glob("*/engine/log")
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == [], log.read_text()
+    assert log.read_text().count("Processing signal 'terminated'") == 1  # a third would end it without its containers
 
 
 def _speaks_of(process: psutil.Process, folder: Path) -> bool:

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
-
 CHILD = Path(__file__).with_name("store_child.py")
 
 
@@ -60,16 +58,3 @@ def child(name: str, directory: Path, *more: object, before: Sequence[str] = ())
 def bound_by_permissions() -> list[str]:
     """The command that makes a child heed permissions, as root does not."""
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
-
-
-def own_mounts() -> list[str]:
-    """The command that gives a child mounts of its own; skips the test where the system has none to give."""
-    for command in (["unshare", "-m"], ["unshare", "-Urm"]):
-        with contextlib.suppress(OSError):
-            done = subprocess.run([*command, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
-            if done.returncode == 0:
-                return command
-    missing = "a mount namespace (unshare -m) is missing: no privilege, and no user namespaces"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)

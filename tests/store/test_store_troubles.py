@@ -7,13 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_children import Child, bound_by_permissions, child, own_mounts
+from store_children import Child, bound_by_permissions, child
 from store_samples import HandClock, attempt, history_row, incident, ladder, transition
 
 from daemon.errors import LockedError, StoreError, StoreRefusedError
 from daemon.store.buffer import Buffer
 from daemon.store.opening import MIGRATIONS
 from daemon.store.store import Store
+from tests.lab.mounts import own_mounts
 
 KNOWN = len(list(MIGRATIONS.iterdir()))  # the schema of this heald
 

@@ -2,8 +2,8 @@
 
 Nagios exit codes: 0 ok and 1 warning are `up` 1, as Nagios counts a host in warning as up; 2 critical is `up` 0, and so
 is a command that does not end in time. With 3 unknown, any other code, death by a signal or a command that is not
-there, the plug-in could not look, so neither could we: the run is UNKNOWN. With `exit_codes: plain` 0 is up and all
-else is down, but for 126 and 127, by which shells say that they could not run something.
+there or cannot be begun, the plug-in could not look, so neither could we: the run is UNKNOWN. With `exit_codes: plain`
+0 is up and all else is down, but for 126 and 127, by which shells say that they could not run something.
 Source of codes and output: Monitoring Plugins Development Guidelines, "Plugin Return Codes".
 
 The command runs as the user that heald runs as, and needs what it needs itself.

@@ -137,16 +137,18 @@ async def _end(command: Command, grace: float) -> Standing:
     if command.ended.is_set():
         return Standing.OVER  # what has its number now may be another's
     standing = Standing.NOT_YET if command.pid is None else standing_of(command.pid)
-    if command.pid is None:
-        if command.withdraw():
-            return standing
-    elif standing is not Standing.OVER:
-        await _ask_to_end(command, command.pid, grace)
+    if command.pid is None and command.withdraw():
+        return standing
     try:
-        async with asyncio.timeout(_REAP):
+        if command.pid is not None and standing is not Standing.OVER:
+            await _ask_to_end(command, command.pid, grace)
+        async with asyncio.timeout(_REAP if grace >= GRACE else grace):  # who gives less has little left to say so
             await command.ended.wait()
-    except TimeoutError:  # it cannot be killed now; SIGKILL is pending, and the record says that it was ended
-        command.starter.count_stuck(command)
+    except TimeoutError:
+        return standing  # it cannot be killed now; SIGKILL is pending, and the record says that it was ended
+    finally:
+        if not command.ended.is_set():
+            command.starter.count_stuck(command)
     return standing
 
 

@@ -184,19 +184,20 @@ class Starter:
         """There was a word of it: its request is no longer in the socket."""
         self._silent = 0
         self._is_news = True
-        if command in self._unanswered:
-            self._unanswered.discard(command)
-            self._slots.release()
+        self._free_slot_of(command)
 
     def forget(self, command: Command) -> None:
         """It is over."""
-        if command in self._unanswered:
-            self._unanswered.discard(command)
-            self._slots.release()
+        self._free_slot_of(command)
         self._under_way.discard(command)
         self._stuck.discard(command)
         if self._retired is not None and not self._under_way:
             self._launcher.kill()
+
+    def _free_slot_of(self, command: Command) -> None:
+        if command in self._unanswered:
+            self._unanswered.discard(command)
+            self._slots.release()
 
     def count_stuck(self, command: Command) -> None:
         """It was killed, and has not ended: it waits for what does not answer, and holds its process until then."""

@@ -212,6 +212,7 @@ def test_a_folder_that_holds_even_the_killed_blinds_its_own_check_alone(tmp_path
         "before": "exit code 0",
         "meanwhile": "exit code 0",
         "hanging": ["it was not begun within 3s"],
+        "in time": True,
         "left": MOST,
         "one more": f"{MOST} of its earlier commands were killed and have not ended yet",
         "another check": "exit code 0",

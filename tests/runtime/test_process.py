@@ -145,7 +145,7 @@ async def test_a_time_out_ends_the_command_and_keeps_what_it_said() -> None:
 
 async def test_a_time_out_ends_the_whole_group_even_if_it_ignores_sigterm(tmp_path: Path) -> None:
     file = tmp_path / "pids"
-    done = await run_command(["sh", "-c", STUBBORN.format(file=file)], timeout=1.0, grace=0.2)
+    done = await run_command(["sh", "-c", STUBBORN.format(file=file)], timeout=1.0)
     assert (done.timed_out, done.signal) == (True, signal.SIGKILL)
     pids = pids_in(file, 2)
     assert len(pids) == 2

@@ -93,7 +93,7 @@ async def test_a_command_that_has_ended_is_no_time_out_because_nobody_says_so(
     monkeypatch.setattr("daemon.runtime.process._REAP", 0.05)
     await run_command(["true"], timeout=10)
     script = f"echo $$ >{tmp_path}/pids; until [ -e {tmp_path}/go ]; do sleep 0.05; done"
-    started = asyncio.create_task(run_command(["sh", "-c", script], timeout=2))
+    started = asyncio.create_task(run_command(["sh", "-c", script], timeout=3))
     await until(lambda: pids_in(tmp_path / "pids", 1))
     the_launcher().suspend()
     (tmp_path / "go").touch()
@@ -158,11 +158,13 @@ async def test_two_that_do_not_answer_are_one_error_and_said_once(
 async def test_a_command_that_it_hangs_with_may_have_begun_and_is_not_begun_again(
     instead: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    instead(f"import os, signal\nos.fork = signal.pause\n{AS_IT_IS}")
+    instead(f"import os, signal\nos.fork = lambda: (os.mkdir('{tmp_path}/taken'), signal.pause())\n{AS_IT_IS}")
+    asked = asyncio.create_task(run_command(["touch", str(tmp_path / "made")], timeout=60))
+    await until((tmp_path / "taken").exists)
     with monkeypatch.context() as patch:
-        patch.setattr(LOOK, SHORT * 10)  # it shall have come to its fork
-        with pytest.raises(OSError, match=r"did not answer for 1s .*, and what it had started died with it"):
-            await run_command(["touch", str(tmp_path / "made")], timeout=60)
+        patch.setattr(LOOK, SHORT)
+        with pytest.raises(OSError, match=r"did not answer for 0\.1s .*, and what it had started died with it"):
+            await asked
     await until(lambda: launchers() == [])
     instead(AS_IT_IS)
     assert (await run_command(["true"], timeout=10)).exit_code == 0
@@ -183,14 +185,14 @@ async def test_a_folder_or_a_file_that_hangs_is_no_time_out_and_holds_nobody_els
     await run_command(["true"], timeout=10)
     before = open_files()
     hanging = [
-        asyncio.create_task(run_command([str(tmp_path / "hang" / "true")], timeout=2, cwd=str(tmp_path / "hang")))
+        asyncio.create_task(run_command([str(tmp_path / "hang" / "true")], timeout=4, cwd=str(tmp_path / "hang")))
         for _ in range(20)  # more than are asked for at once
     ]
     await until(lambda: len(the_launcher().children()) == 20)
     done = [await run_command(["true"], timeout=10) for _ in range(3)]
     assert [it.exit_code for it in done] == [0] * 3
     said = await asyncio.gather(*hanging, return_exceptions=True)
-    assert {str(it) for it in said} == {"it was not begun within 2s"}
+    assert {str(it) for it in said} == {"it was not begun within 4s"}
     await until(lambda: the_launcher().children() == [])
     assert open_files() == before
 

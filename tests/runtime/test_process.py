@@ -17,6 +17,7 @@ from tests.lab.processes import is_alive, open_files, pids_in, until
 STUBBORN = (
     "trap '' TERM; echo $$ >>{file}; (trap '' TERM; sh -c 'echo $$ >>{file}; sleep 60; sleep 60') & sleep 60; wait"
 )
+SOON = 1.5  # seconds in which even a busy host has begun what shall be ended then
 ROOT = Path(__file__).parents[2]
 
 
@@ -136,8 +137,8 @@ async def test_output_at_the_limit_is_whole() -> None:
 
 async def test_a_time_out_ends_the_command_and_keeps_what_it_said() -> None:
     began = time.monotonic()
-    done = await run_command(["sh", "-c", "echo so far; sleep 60"], timeout=0.2)
-    assert time.monotonic() - began < 5
+    done = await run_command(["sh", "-c", "echo so far; sleep 60"], timeout=SOON)
+    assert time.monotonic() - began < 30
     assert done.timed_out
     assert (done.exit_code, done.stdout) == (None, "so far\n")
     assert "ended by heald after" in done.ending
@@ -145,7 +146,7 @@ async def test_a_time_out_ends_the_command_and_keeps_what_it_said() -> None:
 
 async def test_a_time_out_ends_the_whole_group_even_if_it_ignores_sigterm(tmp_path: Path) -> None:
     file = tmp_path / "pids"
-    done = await run_command(["sh", "-c", STUBBORN.format(file=file)], timeout=1.0)
+    done = await run_command(["sh", "-c", STUBBORN.format(file=file)], timeout=SOON)
     assert (done.timed_out, done.signal) == (True, signal.SIGKILL)
     pids = pids_in(file, 2)
     assert len(pids) == 2
@@ -154,23 +155,23 @@ async def test_a_time_out_ends_the_whole_group_even_if_it_ignores_sigterm(tmp_pa
 
 async def test_a_polite_command_has_its_grace_to_end(tmp_path: Path) -> None:
     script = f"trap 'echo bye >{tmp_path}/said; exit 0' TERM; sleep 60 & wait"
-    done = await run_command(["sh", "-c", script], timeout=0.3, grace=10)
+    done = await run_command(["sh", "-c", script], timeout=SOON, grace=20)
     assert (done.timed_out, done.exit_code, done.signal) == (True, None, None)
     assert (tmp_path / "said").read_text() == "bye\n"
-    assert done.seconds < 9
+    assert done.seconds < 15
 
 
 async def test_what_a_lazy_init_has_not_reaped_is_not_waited_for() -> None:
     """Children of the killed shell end as zombies of PID 1, which in a container may never ask for them."""
-    done = await run_command(["sh", "-c", "sleep 60 & sleep 60; true"], timeout=0.3, grace=20)
+    done = await run_command(["sh", "-c", "sleep 60 & sleep 60; true"], timeout=SOON, grace=20)
     assert (done.timed_out, done.signal) == (True, signal.SIGTERM)
-    assert done.seconds < 10
+    assert done.seconds < 15
 
 
 async def test_a_stopped_command_is_ended_too() -> None:
-    done = await run_command(["sh", "-c", "kill -STOP $$; sleep 60"], timeout=0.3, grace=10)
+    done = await run_command(["sh", "-c", "kill -STOP $$; sleep 60"], timeout=SOON, grace=20)
     assert (done.timed_out, done.signal) == (True, signal.SIGTERM)
-    assert done.seconds < 9
+    assert done.seconds < 15
 
 
 async def test_cancellation_ends_the_whole_group(tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ async def test_a_grandchild_that_keeps_the_pipe_does_not_hold_us_and_lives_on(tm
     file = tmp_path / "pids"
     began = time.monotonic()
     done = await run_command(["sh", "-c", f"sleep 60 & echo $! >{file}; echo started"], timeout=30)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert (done.exit_code, done.stdout) == (0, "started\n")
     [pid] = pids_in(file, 1)
     assert is_alive(pid)
@@ -211,7 +212,7 @@ async def test_nothing_is_left_open(tmp_path: Path) -> None:
     before = open_files()
     for _ in range(5):
         await run_command(["true"], timeout=10)
-        await run_command(["sleep", "60"], timeout=0.05)
+        await run_command(["sleep", "60"], timeout=0.5)
         with pytest.raises(FileNotFoundError):
             await run_command(["no-such-command"], timeout=10)
         await asyncio.sleep(0)

@@ -143,7 +143,7 @@ async def test_nothing_stays_open_in_it() -> None:
     pid = the_launcher().pid
     for _ in range(5):
         await run_command(["true"], timeout=10)
-        await run_command(["sleep", "60"], timeout=0.05)
+        await run_command(["sleep", "60"], timeout=0.5)
         with pytest.raises(FileNotFoundError):
             await run_command(["no-such-command"], timeout=10)
     await until(lambda: files_of(pid) == IDLE)

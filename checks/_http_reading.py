@@ -149,6 +149,9 @@ class Reading:
         if self._is_whole:
             return
         status = self._parser.get_status_code()
+        if status < 100:  # no status of HTTP's: as an interim answer it would have us wait for another
+            self._fail_malformed()
+            return
         if status < 200:
             self._interim += 1
             self._is_interim = True

@@ -66,6 +66,13 @@ async def test_an_odd_but_whole_answer_is_up(answer: bytes) -> None:
     assert (samples["up"], samples["status"]) == (1.0, 200.0)
 
 
+@pytest.mark.parametrize("status", [b"000", b"007", b"099"])
+async def test_a_status_that_there_cannot_be_is_no_interim_answer(status: bytes) -> None:
+    answer = b"HTTP/1.1 " + status + b" what\r\nContent-Length: 2\r\n\r\nok"
+    async with serving(answering(answer, then_wait=True)) as port:
+        assert (await look(port, timeout=3.0))["error"] in {"malformed", "status"}  # and is not waited for
+
+
 async def test_nobody_listening_is_refused() -> None:
     samples = await look(refusing_port())
     assert (samples["up"], samples["error"]) == (0.0, "refused")

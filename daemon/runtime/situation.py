@@ -85,7 +85,7 @@ class Situation:
             paused_why=around.watch_pause() or _first(self._orders.paused_why, scopes),
             grace_until=around.grace_until,
             jumped_until=around.jumped_until,
-            readings_from=around.readings_from,
+            readings_from=max(around.readings_from, self._orders.over_at(now)),
             self_test_why=self._health.self_test(),
             maintenance=_first(self._orders.maintenance, scopes),
             silenced=_first(self._orders.silenced, scopes),

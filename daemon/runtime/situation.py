@@ -132,11 +132,19 @@ class Situation:
 
     def is_quiet(self, incident: Incident) -> bool:
         """Whether people want to be left in peace about an incident: a silence or maintenance covers it."""
+        scope = self._scope_of(incident)
+        return scope is not None and self._orders.is_quiet(scope)
+
+    def is_planned(self, incident: Incident) -> bool:
+        """Whether maintenance covers an incident."""
+        scope = self._scope_of(incident)
+        return scope is not None and self._orders.maintenance(scope) is not None
+
+    def _scope_of(self, incident: Incident) -> Scope | None:
         check = self._bindings.setup.checks.get(incident.check)
         if check is None:
-            return False
-        scope = scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
-        return self._orders.is_quiet(scope)
+            return None
+        return scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
 
     def approval(self, proposal: Proposal) -> Approval | None:
         """What was asked of people for this step of this ladder, if something can still come of it."""

@@ -91,6 +91,28 @@ def test_an_order_that_held_nothing_leaves_runs_as_good_as_they_were_when_its_ti
     assert world.run(15).claims() == [8.0]
 
 
+@pytest.mark.parametrize("begins", [35.0, 95.0], ids=["while it is verified", "after it"])
+def test_what_is_exhausted_inside_a_window_is_told_once_for_counted_anew(tmp_path: Path, begins: float) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 30s").replace("tries: 2", "tries: 1")
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.simulation.at(begins, lambda: order(world, OrderKind.MAINTENANCE, "service=api", lasts=200.0 - begins))
+    world.run(199)
+    assert world.claims() == [33.333]  # verified until 73
+    assert world.ladder().exhausted
+    told_inside = world.incident().handed_over
+    assert world.run(229).incident().handed_over is told_inside
+    assert world.run(241).incident().handed_over is H.EXHAUSTED
+    assert told_inside is (None if begins < 73 else H.EXHAUSTED)  # it was told before the window began
+
+
+def test_what_becomes_well_right_after_the_window_is_never_told(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 30s").replace("tries: 2", "tries: 1")
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.simulation.at(35, lambda: order(world, OrderKind.MAINTENANCE, "service=api", lasts=165.0))
+    world.at(215, api=up()).run(300)
+    assert [(it.state, it.handed_over) for it in world.stored_incidents()] == [(S.RESOLVED, None)]
+
+
 def test_a_silence_without_hold_lets_heald_act(tmp_path: Path) -> None:
     world = World(tmp_path, reality={"api": DOWN})
     order(world, OrderKind.SILENCE, "severity=P1 check!=db", lasts=100, holds=False)

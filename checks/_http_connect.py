@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -67,6 +68,12 @@ class Line:
         certificate = transport.get_extra_info("peercert")  # empty where it was not verified
         is_known = bool(certificate) and "notAfter" in certificate
         self.good_until = ssl.cert_time_to_seconds(certificate["notAfter"]) if is_known else None  # UNIX time
+
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be read, not even the end: what the peer says next was said after this moment."""
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        return not waiting.poll(0)
 
     def abort(self) -> None:
         """End without waiting for the peer's goodbye."""

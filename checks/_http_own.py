@@ -83,14 +83,17 @@ class Exchange(asyncio.Protocol):
         """Send a request and read its answer; then it is given back, or closed.
 
         Raises:
-            SickError: no whole answer. GoneError: it was asked before, and is closed.
+            SickError: no whole answer. GoneError: it was asked before, and is closed or speaks unasked.
         """
         line = self.line
         assert line is not None  # noqa: S101  # who asks has connected it
         is_first, self._has_asked = not self._has_asked, True
-        reading = self._reading = Reading(request, look, is_first=is_first)
         if not is_first:
+            if not line.is_silent():  # what came since the loop last looked would be taken for the answer
+                self.close()
+                raise GoneError
             note_expiry(line, look)
+        reading = self._reading = Reading(request, look, is_first=is_first)
         try:
             if self._early:
                 reading.feed(self._early)

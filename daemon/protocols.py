@@ -87,6 +87,7 @@ class CheckContext(Protocol):
     node: str
     clock: Clock
     timeout: float  # seconds this run may take before it is cancelled; silence is a reading only if told before that
+    own_stops: Sequence[tuple[float, float]]  # of an attempt: when heald may have stopped its resource, steady seconds
 
     async def run(
         self,
@@ -99,8 +100,7 @@ class CheckContext(Protocol):
     ) -> Completed:
         """Run a command: no shell, no stdin, own process group, killed on time-out or cancellation and with heald.
 
-        Raises:
-            FileNotFoundError, PermissionError, OSError: it could not be started.
+        Raises OSError if it could not be started.
         """
         ...
 

@@ -140,7 +140,10 @@ class RuleKeys(OptionsModel):
         default=None, description="A condition that replaces not breached for leaving."
     )
     for_: Wait | None = Field(
-        default=None, alias="for", description="Breached for so long before it fires; without it twice every."
+        default=None,
+        alias="for",
+        description="Breached for so long before it fires: from the first run that found it so to the first by which "
+        "the time is over, which may be retry_every later; without it twice every.",
     )
     clear_for: Wait = Field(default=0.0, description="Clear for so long before it resolves.")
     severity: Literal["P0", "P1", "P2", "P3"] = Field(default="P2", description="P0 now to P3 within a day.")

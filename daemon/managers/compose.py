@@ -2,7 +2,8 @@
 
 A restart takes the sick containers first, and only them if there are any: those that do not run or are unhealthy. If
 none looks sick, all are restarted. One goes after the other, each waited for until it is healthy, or has run for a
-second where it has no HEALTHCHECK; if a well one does not come back, the others are left alone.
+second where it has no HEALTHCHECK; if a well one does not come back, the others are left alone. So is, by starting and
+restarting, a container that a person stopped, while others are down for another reason.
 
 Where no container is left, starting and restarting create them by `docker compose up`, from `file` or else from where
 the project's other containers say that they were made. That needs the command `docker` with its plug-in compose; all
@@ -174,7 +175,8 @@ async def _start(work: _Work) -> str:
     down = [info for info in work.infos if info["State"]["Status"] != "running"]
     if not down:
         return f"{_title(work.options)} runs already: {_described(work.infos)}"
-    return await _one_by_one(work, "started", Container.start, down, goes_on=True)
+    chosen, left = await _chosen(work, down)
+    return await _one_by_one(work, "started", Container.start, chosen, goes_on=True) + left
 
 
 async def _stop(work: _Work) -> str:
@@ -190,7 +192,25 @@ async def _restart(work: _Work) -> str:
     if not work.infos:
         return await _create(work)
     sick = [info for info in work.infos if is_sick(info)]
-    return await _one_by_one(work, "restarted", Container.restart, sick or work.infos, goes_on=bool(sick))
+    chosen, left = await _chosen(work, sick or work.infos)
+    return await _one_by_one(work, "restarted", Container.restart, chosen, goes_on=bool(sick)) + left
+
+
+async def _chosen(work: _Work, infos: Sequence[Info]) -> tuple[Sequence[Info], str]:
+    """Those that no person stopped, and what is said of the others; all, where a person stopped them all.
+
+    Then heald was told to start them, or a person stopped them after it had asked: what the guards found counts.
+    """
+    left = [info for info in infos if await is_left_stopped(work.engine, info) and not _is_own_stop(info, work.context)]
+    chosen = [info for info in infos if info not in left]
+    if not left or not chosen:
+        return infos, ""
+    return chosen, f"; left alone, as a person stopped it: {', '.join(map(name_of, left))}"
+
+
+def _is_own_stop(info: Info, context: CheckContext) -> bool:
+    stopped_at = context.clock.steady() - (stopped_for([info]) or 0.0)
+    return any(since <= stopped_at <= until for since, until in context.own_stops)
 
 
 async def _one_by_one(

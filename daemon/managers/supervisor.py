@@ -2,6 +2,7 @@
 
 `program` is `NAME`, `GROUP:NAME` or `GROUP:*`, as supervisorctl takes them. A program with `numprocs` above 1 is a
 group of its own: name all of it with `NAME:*`, or one with `NAME:NAME_00`. A group runs if all of it runs.
+What is done to a group is done to all of it, also to a program that a person stopped while another is down.
 Starting waits until supervisord calls the program RUNNING (it stayed up for `startsecs`), through its own retries.
 
 It needs the right to connect to the socket: be its owner or of its group (`chown` and `chmod` of

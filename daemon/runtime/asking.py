@@ -1,11 +1,13 @@
 """What is asked around just before an effect: the resource's own manager, and units that must not be disturbed."""
 
+from collections.abc import Sequence
+
 from daemon.config.setup import Setup
 from daemon.engine.counting import age, since_end
 from daemon.engine.guards import Proposal
 from daemon.errors import CheckError, SickError
 from daemon.model.incident import Hold, HoldReason
-from daemon.model.remediation import AttemptState
+from daemon.model.remediation import Attempt, AttemptState
 from daemon.model.service import Service, ServiceState, ServiceStatus
 from daemon.protocols import Clock, ServiceManager
 from daemon.runtime.bindings import Bindings
@@ -80,15 +82,27 @@ class Asking:
         for attempt in reversed(self._board.attempts.values()):  # ids are of the wall clock, which may be set back
             if attempt.resource != resource or attempt.would:
                 continue
-            is_failed = attempt.state is not AttemptState.SUCCEEDED
-            if attempt.remediation == "stop" or is_failed:
+            if _leaves_stopped(attempt):
                 if stopped_for is None:
-                    return not is_failed or any(it in self._board.incidents for it in attempt.incidents)
-                slack = FAILED_ENDS_WITHIN if is_failed else STOP_SEEN_WITHIN
-                return since_end(attempt, now) - stopped_for <= slack
+                    is_open = any(it in self._board.incidents for it in attempt.incidents)
+                    return attempt.state is AttemptState.SUCCEEDED or is_open
+                return since_end(attempt, now) - stopped_for <= _slack(attempt)
             if stopped_for is None or stopped_for + _WHOLE_SECOND < age(attempt.claimed, now):
                 return False
         return False
+
+    def own_stops(self, resource: str, *, besides: str) -> Sequence[tuple[float, float]]:
+        """From when to when (steady seconds) heald may have stopped parts of a resource and left them stopped.
+
+        Another part, such as one of its containers, may have been stopped by a person before or since. `besides` is the
+        attempt that asks.
+        """
+        now = self._clock.stamp()
+        return [
+            (now.boottime - age(it.claimed, now) - _WHOLE_SECOND, now.boottime - since_end(it, now) + _slack(it))
+            for it in self._board.attempts.values()
+            if it.resource == resource and it.id != besides and not it.would and _leaves_stopped(it)
+        ]
 
     async def _status(self, manager: ServiceManager, what: str, setup: Setup) -> ServiceStatus | Hold:
         """What a manager says; a hold where it cannot be asked."""
@@ -113,3 +127,13 @@ class Asking:
                 raise
             return Hold(reason=HoldReason.BLIND_NOW, sentence=f"bug in manager {manager.kind}: {named(error)}")
         return status
+
+
+def _leaves_stopped(attempt: Attempt) -> bool:
+    """Whether it may have stopped what it did not start again."""
+    return attempt.remediation == "stop" or attempt.state is not AttemptState.SUCCEEDED
+
+
+def _slack(attempt: Attempt) -> float:
+    """Seconds after an attempt's end by which what it stopped was stopped."""
+    return STOP_SEEN_WITHIN if attempt.state is AttemptState.SUCCEEDED else FAILED_ENDS_WITHIN

@@ -89,8 +89,8 @@ class Assembly:
         self.holds = Holds(board, clock, metrics, self.flaps, health)
         self.situation = situation = self._wire_people(health)
         self.cut_off = CutOff(health, board=board, orders=self.orders, clock=clock)
-        self.holds.is_quiet, self.holds.on_cut_off = situation.is_quiet, self.cut_off.held
-        self.holds.is_stormy = lambda: self.storm.is_on
+        self.holds.is_quiet, self.holds.is_planned = situation.is_quiet, situation.is_planned
+        self.holds.on_cut_off, self.holds.is_stormy = self.cut_off.held, lambda: self.storm.is_on
         self.worse = Worse(Harm(bindings, board, health, self.orders), board=board, holds=self.holds, clock=clock)
         self.aftercare = Aftercare(bindings, board=board, holds=self.holds, clock=clock, metrics=metrics)
         self.healing = Healing(

@@ -272,6 +272,7 @@ class Executor:
             timeout=timeout,
             connections=self._connections,
             withhold=bindings.setup.secret_variables,
+            own_stops=self._asking.own_stops(proposal.resource, besides=attempt),
             incident=proposal.incident,
             rule=proposal.rule.name,
             because=incident.because if incident else "",

@@ -35,6 +35,7 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self.is_quiet: Callable[[Incident], bool] = lambda incident: False  # whether people want to be left in peace
+        self.is_planned: Callable[[Incident], bool] = lambda incident: False  # whether maintenance covers it
         self.on_cut_off: Callable[[], None] = lambda: None  # when the self test holds something
         self.is_stormy: Callable[[], bool] = lambda: False  # whether an incident of its own tells of a storm
         self._held_at: dict[LadderKey, float] = {}
@@ -222,6 +223,8 @@ class Holds:
             self._board.put_ladder(replace(ladder, exhausted=True))
         hold = Hold(reason=HoldReason.EXHAUSTED, sentence=sentence)
         self._stop(key, remediation, hold)
+        untold = [it for it in self._firing(key) if it.handed_over is not HoldReason.EXHAUSTED]
+        self._mute(it for it in untold if self.is_planned(it))
         for incident in self._firing(key):
             track = self._track(incident)
             was_told = track is not None and track.told_flapping and incident.handed_over is None

@@ -9,6 +9,7 @@ from daemon.engine.orders import find, is_in_force, left_of, matches, open_until
 from daemon.logs import log
 from daemon.model.check import Check
 from daemon.model.incident import OWN, Hold, HoldReason
+from daemon.model.moment import Stamp, age
 from daemon.model.order import Matcher, Order, OrderKind, Scope, Window
 from daemon.model.rule import Severity
 from daemon.model.units import rough_duration
@@ -27,6 +28,7 @@ class Orders:
         self._board = board
         self._clock = clock
         self._open: tuple[float, list[tuple[Window, float]]] = (float("-inf"), [])
+        self._over_at = float("-inf")  # as `over_at`, of the orders that are not on the board any more
 
     def replace(self, bindings: Bindings) -> None:
         """Go on with another configuration; orders of people stay, and one that covers nothing by now is said."""
@@ -166,9 +168,18 @@ class Orders:
         self._board.put_order(ended)
         return ended
 
+    def over_at(self, now: Stamp) -> float:
+        """When time last ended an order that held acting, in steady seconds: runs that began before decide nothing."""
+        over = self._over_at
+        for order in self._board.orders.values():
+            if order.holds and order.lasts is not None and not is_in_force(order, now):
+                over = max(over, now.boottime - age(order.made, now) + order.lasts)
+        return over
+
     def tick(self) -> None:
         """Take out orders that time has ended."""
         now = self._clock.stamp()
+        self._over_at = self.over_at(now)
         for order in [it for it in self._board.orders.values() if not is_in_force(it, now)]:
             self._ended(order, "time")
 

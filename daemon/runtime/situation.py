@@ -85,7 +85,7 @@ class Situation:
             paused_why=around.watch_pause() or _first(self._orders.paused_why, scopes),
             grace_until=around.grace_until,
             jumped_until=around.jumped_until,
-            readings_from=around.readings_from,
+            readings_from=max(around.readings_from, self._orders.over_at(now)),
             self_test_why=self._health.self_test(),
             maintenance=_first(self._orders.maintenance, scopes),
             silenced=_first(self._orders.silenced, scopes),
@@ -132,11 +132,19 @@ class Situation:
 
     def is_quiet(self, incident: Incident) -> bool:
         """Whether people want to be left in peace about an incident: a silence or maintenance covers it."""
+        scope = self._scope_of(incident)
+        return scope is not None and self._orders.is_quiet(scope)
+
+    def is_planned(self, incident: Incident) -> bool:
+        """Whether maintenance covers an incident."""
+        scope = self._scope_of(incident)
+        return scope is not None and self._orders.maintenance(scope) is not None
+
+    def _scope_of(self, incident: Incident) -> Scope | None:
         check = self._bindings.setup.checks.get(incident.check)
         if check is None:
-            return False
-        scope = scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
-        return self._orders.is_quiet(scope)
+            return None
+        return scope_of(self._bindings, incident.rule, check, incident.subject, str(incident.severity))
 
     def approval(self, proposal: Proposal) -> Approval | None:
         """What was asked of people for this step of this ladder, if something can still come of it."""

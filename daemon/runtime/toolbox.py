@@ -17,6 +17,7 @@ class Toolbox:
     timeout: float  # seconds the run may take
     connections: Connections
     withhold: frozenset[str] = frozenset()  # variables that no command gets: `Setup.secret_variables`
+    own_stops: Sequence[tuple[float, float]] = ()
 
     async def run(
         self,

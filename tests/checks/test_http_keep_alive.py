@@ -204,6 +204,39 @@ async def test_what_is_said_unasked_ends_the_connection_and_answers_nothing(junk
         assert (samples["up"], has_stages(samples)) == (1.0, True)
 
 
+async def test_what_is_said_right_before_the_next_question_is_not_its_answer(context: Toolbox) -> None:
+    writers: list[asyncio.StreamWriter] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(FINE)
+        await reader.read()
+
+    async with serving(talk) as port:
+        assert (await look(context, f"http://127.0.0.1:{port}/", expect_body="ok"))["up"] == 1.0
+        writers[0].write(FINE.replace(b"ok", b"no"))  # the loop has no turn to read it before it asks again
+        samples = await look(context, f"http://127.0.0.1:{port}/", expect_body="ok")
+    assert (samples["error"], has_stages(samples), len(writers)) == ("", True, 2)
+
+
+async def test_nothing_is_said_of_a_connection_that_its_server_ended_right_before_the_next_question(
+    context: Toolbox,
+) -> None:
+    server = Server(FINE)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await server.talk(reader, writer)
+
+    async with serving(talk) as port:
+        await look(context, f"http://127.0.0.1:{port}/")
+        writers[0].write_eof()
+        samples = await look(context, f"http://127.0.0.1:{port}/")
+    assert (samples["error"], has_stages(samples), server.requests) == ("", True, 2)
+
+
 async def test_what_is_said_before_the_first_question_is_no_answer_to_the_second(context: Toolbox) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.maximum_version = ssl.TLSVersion.TLSv1_2  # its handshake ends with the server's word, and this comes with it

@@ -104,6 +104,23 @@ async def test_a_reset_in_the_body_is_down_with_its_status_known(head: bytes, er
     assert (samples["up"], samples["error"], samples["status"]) == (0.0, error, 200.0)
 
 
+async def test_what_comes_late_behind_a_whole_answer_is_no_answer_to_the_next_run() -> None:
+    questions: list[int] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        questions.append(len(questions))
+        writer.write(OK + b"Content-Length: 2\r\n\r\nn%d" % questions[-1])
+        await asyncio.sleep(0.02)
+        writer.write(OK + b"Content-Length: 4\r\n\r\nmine")
+        await reader.read()
+
+    async with serving(talk) as port:
+        assert (await look(port, expect_body="n0"))["error"] == ""
+        await asyncio.sleep(0.05)
+        assert (await look(port, expect_body="n1"))["error"] == ""
+
+
 async def test_a_senseless_chunk_later_in_the_body_is_seen_at_once() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -29,6 +29,8 @@ NESTED = r"^(a+)+$"
 OVERLAPPING = r"^(a|aa)+$"
 GIVEN_UP = r"^the regular expression was given up after 0\.5s; nested repeats such as \(a\+\)\+ can take for ever$"
 
+PATIENT = LocalContext(timeout=60.0)  # the half second is one of CPU, which a busy machine gives slowly
+
 TOKENS = r"""
 a b c . ^ $ \b \d \w \W \A \Z * + ? *? +? ?? {2} {1,2} {,2} {2,} {,} {e} {i<=1} { } {1, {} *+ ++ | ) ) )
 ( (?: (?= (?! (?<= (?<! (?P<n> (?P=n) \1 (?i) (?i: (?s: (?m: (?-i: (?> (?#c[{) (?(1) (?x)
@@ -116,7 +118,7 @@ async def test_a_body_that_makes_a_pattern_take_for_ever_makes_http_blind_and_no
     async with serving(answering(head + body)) as port, counted_turns() as turns:
         options = http.Options(url=f"http://127.0.0.1:{port}/", expect_regex=pattern)
         with pytest.raises(CheckError, match=GIVEN_UP):
-            await http.check(options, LocalContext())
+            await http.check(options, PATIENT)
     assert len(turns) > 5
 
 
@@ -127,7 +129,7 @@ async def test_an_answer_that_makes_a_pattern_take_for_ever_makes_tcp_blind() ->
 
     async with serving(greet) as port:
         with pytest.raises(CheckError, match=GIVEN_UP):
-            await tcp.check(tcp.Options(host="127.0.0.1", port=port, expect_regex=OVERLAPPING), LocalContext())
+            await tcp.check(tcp.Options(host="127.0.0.1", port=port, expect_regex=OVERLAPPING), PATIENT)
 
 
 async def test_a_command_line_that_makes_a_pattern_take_for_ever_makes_process_blind(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ async def test_a_command_line_that_makes_a_pattern_take_for_ever_makes_process_b
     try:
         await until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() != b"")
         with pytest.raises(CheckError, match=GIVEN_UP):
-            await process.check(process.Options(command_line=rf"^{program} 60( |0| 0)+$(?<=x)"), LocalContext())
+            await process.check(process.Options(command_line=rf"^{program} 60( |0| 0)+$(?<=x)"), PATIENT)
     finally:
         child.kill()
         await child.wait()

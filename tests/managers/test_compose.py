@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,32 @@ async def test_of_several_containers_only_the_sick_are_restarted(project: Projec
     assert f"restarted {names[1]}, now running" in said
     after = project.started(*names)
     assert [then != now for then, now in zip(before, after, strict=True)] == [False, True, False]
+
+
+async def test_what_a_person_stopped_is_left_alone_while_another_is_restarted_or_started(
+    project: Project, context: Toolbox
+) -> None:
+    project.up("--scale", "api=3", "--wait")
+    names = [project.container(number) for number in (1, 2, 3)]
+    for verb in (manager.restart, manager.start):
+        project.lab.docker("stop", names[0])
+        project.lab.docker("kill", names[1])
+        await until(lambda: project.lab.state(names[1]) == "exited")
+        said = await verb(project.options(), context)
+        assert f"ed {names[1]}, now running" in said
+        assert said.endswith(f"; left alone, as a person stopped it: {names[0]}")
+        assert [project.lab.state(name) for name in names] == ["exited", "running", "running"]
+
+
+async def test_what_heald_stopped_itself_is_started_again_with_the_others(project: Project, context: Toolbox) -> None:
+    project.up("--scale", "api=2", "--wait")
+    names = [project.container(number) for number in (1, 2)]
+    project.lab.docker("kill", names[1])
+    await until(lambda: project.lab.state(names[1]) == "exited")
+    await manager.stop(project.options(), context)
+    now = context.clock.steady()
+    await manager.restart(project.options(), replace(context, own_stops=[(now - 60.0, now + 5.0)]))
+    assert [project.lab.state(name) for name in names] == ["running", "running"]
 
 
 async def test_an_unhealthy_one_that_does_not_come_back_keeps_no_other_sick_one_down(

@@ -76,9 +76,12 @@ class Scene:
         setup = SimpleNamespace(managers=named, secret_variables=frozenset())
         bindings = cast(Bindings, SimpleNamespace(setup=setup, conflicts=lambda _: (), acted_on=lambda *_: ()))
         proposal = cast(Proposal, SimpleNamespace(resource=resource, service="api"))
+        return await self.asking.ask(proposal, bindings)
+
+    @property
+    def asking(self) -> Asking:
         connections: Any = Connections(types={}, configured={})
-        asking = Asking(board=self.board, connections=connections, clock=self.clock, node="node")
-        return await asking.ask(proposal, bindings)
+        return Asking(board=self.board, connections=connections, clock=self.clock, node="node")
 
 
 async def test_what_heald_never_touched_was_stopped_by_a_person() -> None:
@@ -137,6 +140,31 @@ async def test_the_newest_attempt_is_the_last_one_made_whatever_the_wall_clock_s
     scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=2)  # before the clock was set back
     scene.attempt("restart", AttemptState.SUCCEEDED, ended=500.0, nth=1)
     assert await scene.is_left_alone(None)
+
+
+@pytest.mark.parametrize(
+    ("remediation", "state", "stopped_for", "is_own"),
+    [
+        ("stop", AttemptState.SUCCEEDED, 604.0, True),
+        ("stop", AttemptState.SUCCEEDED, 612.0, False),  # it was down before heald came
+        ("stop", AttemptState.SUCCEEDED, 590.0, False),  # somebody started it, and stopped it again
+        ("restart", AttemptState.FAILED, 604.0, True),
+        ("restart", AttemptState.FAILED, 3600.0, False),  # a person had stopped it, and heald left it alone
+        ("restart", AttemptState.FAILED, 540.0, True),  # its manager went on after heald gave it up
+        ("restart", AttemptState.SUCCEEDED, 604.0, False),  # what heald stopped by that is running
+    ],
+)
+async def test_of_parts_heald_stopped_those_that_were_stopped_while_it_was_at_it(
+    remediation: str, state: AttemptState, stopped_for: float, is_own: bool
+) -> None:
+    scene = Scene()
+    scene.attempt(remediation, state, ended=600.0)  # and claimed 610 s ago
+    scene.attempt("restart", AttemptState.SUCCEEDED, ended=300.0, nth=2)
+    scene.attempt("restart", AttemptState.RUNNING, ended=0.0, nth=3)
+    stopped_at = scene.clock.steady() - stopped_for
+    stops = scene.asking.own_stops(API, besides="3")
+    assert any(since <= stopped_at <= until for since, until in stops) is is_own
+    assert scene.asking.own_stops(REDIS, besides="3") == []
 
 
 async def test_what_a_person_stopped_is_no_reason_to_act_on_another_service() -> None:

@@ -14,7 +14,7 @@ from daemon.model.incident import HoldReason as H
 from daemon.model.incident import IncidentState as S
 from daemon.model.order import OrderKind
 from daemon.model.remediation import Plan
-from daemon.testing.simulation import Effect
+from daemon.testing.simulation import Effect, Slow
 from tests.runtime.world import DOWN, HEAD, RULE, World, up, worlds_end  # noqa: F401  # a fixture
 
 ASKS = RULE.replace("- restart: {}", "- restart: {}\n        approval: true")
@@ -74,6 +74,43 @@ def test_a_window_of_the_file_opens_by_its_schedule_and_zone(tmp_path: Path) -> 
     assert world.holds() == [H.MAINTENANCE]
     assert "maintenance window weekly is open" in world.incident().hold_sentence
     assert world.run(330).claims()[0] >= 300
+
+
+@pytest.mark.parametrize("kind", [OrderKind.PAUSE, OrderKind.SILENCE])
+def test_a_run_that_began_before_an_order_ended_by_its_time_decides_nothing(tmp_path: Path, kind: OrderKind) -> None:
+    world = World(tmp_path, reality={"api": Slow(seen=DOWN, takes=4.0)})
+    order(world, kind, "service=api", lasts=22.0)
+    world.run(25)  # the run from 20 to 24
+    assert world.holds()[-1] is H.STALE_READING
+    assert world.run(45).claims() == [38.0]  # the run from 30 to 34, and its second look
+
+
+def test_an_order_that_held_nothing_leaves_runs_as_good_as_they_were_when_its_time_ends_it(tmp_path: Path) -> None:
+    world = World(tmp_path, reality={"api": Slow(seen=DOWN, takes=4.0), "db": up()})
+    order(world, OrderKind.SILENCE, "service=db", lasts=2.0, holds=False)
+    assert world.run(15).claims() == [8.0]
+
+
+@pytest.mark.parametrize("begins", [35.0, 95.0], ids=["while it is verified", "after it"])
+def test_what_is_exhausted_inside_a_window_is_told_once_for_counted_anew(tmp_path: Path, begins: float) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 30s").replace("tries: 2", "tries: 1")
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.simulation.at(begins, lambda: order(world, OrderKind.MAINTENANCE, "service=api", lasts=200.0 - begins))
+    world.run(199)
+    assert world.claims() == [33.333]  # verified until 73
+    assert world.ladder().exhausted
+    told_inside = world.incident().handed_over
+    assert world.run(229).incident().handed_over is told_inside
+    assert world.run(241).incident().handed_over is H.EXHAUSTED
+    assert told_inside is (None if begins < 73 else H.EXHAUSTED)  # it was told before the window began
+
+
+def test_what_becomes_well_right_after_the_window_is_never_told(tmp_path: Path) -> None:
+    rules = HEAD + RULE.replace("for: 0s", "for: 30s").replace("tries: 2", "tries: 1")
+    world = World(tmp_path, rules, reality={"api": DOWN})
+    world.simulation.at(35, lambda: order(world, OrderKind.MAINTENANCE, "service=api", lasts=165.0))
+    world.at(215, api=up()).run(300)
+    assert [(it.state, it.handed_over) for it in world.stored_incidents()] == [(S.RESOLVED, None)]
 
 
 def test_a_silence_without_hold_lets_heald_act(tmp_path: Path) -> None:

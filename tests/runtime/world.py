@@ -11,7 +11,7 @@ from daemon.config.load import load
 from daemon.model.check import Reading, Sample
 from daemon.model.incident import HoldReason, Incident, Transition
 from daemon.model.remediation import Attempt, AttemptState, Verification
-from daemon.testing.simulation import Effect, Simulation
+from daemon.testing.simulation import Effect, Simulation, Slow
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 HEAD = """version: 1
@@ -63,7 +63,7 @@ class World:
 
     folder: Path
     rules: str = HEAD + RULE
-    reality: dict[str, Sequence[Reading] | str] = field(default_factory=dict)
+    reality: dict[str, Sequence[Reading] | str | Slow] = field(default_factory=dict)
     looks: dict[str, Sequence[Reading] | str] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
 
@@ -76,7 +76,7 @@ class World:
             load(self.file, node="node"), self.folder / "state", see=self.see, effect=self.effect, start=START
         )
 
-    def see(self, check: str, is_look: bool) -> Sequence[Reading] | str:
+    def see(self, check: str, is_look: bool) -> Sequence[Reading] | str | Slow:
         return self.looks.get(check, self.reality.get(check, up())) if is_look else self.reality.get(check, up())
 
     def effect(self, attempt: Attempt) -> Effect:

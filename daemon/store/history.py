@@ -61,7 +61,8 @@ class History:
         check, subject, error = text(row.check), text(row.subject), text(row.error)
         size = _ROW_OVERHEAD + len(check) + len(subject) + len(samples) + len(error)
         number = self._database.origins.number(at)
-        return check, subject, at.wall, at.boottime, number, row.ok, samples, error, size
+        ok = 1 if row.ok else 0  # for a bool sqlite3 looks for an adapter
+        return check, subject, at.wall, at.boottime, number, ok, samples, error, size
 
     def trim(self, now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
         """Drop what is too old or too much; as many rows as do not keep the store long."""

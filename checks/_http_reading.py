@@ -79,7 +79,7 @@ class Reading:
     def answer(self) -> Answer:
         """The whole of it."""
         kind = self._headers.get(b"content-type")
-        found = _CHARSET.search(kind) if kind else None
+        found = _CHARSET.search(kind) if kind and b"=" in kind else None
         charset = found[1].decode("latin-1") if found else None
         return Answer(status=self._status, body=bytes(self.body), is_cut=self.is_cut, charset=charset)
 

@@ -23,6 +23,7 @@ class _Entry:
     name: str
     within: float  # seconds that its opening may take: the time-out of the run that began it
     opening: asyncio.Task[Any] | None = None
+    client: Any = None  # what the opening brought; None until then
     users: int = 0
     is_dropped: bool = False  # nobody gets it any more; the last user closes it
 
@@ -50,10 +51,10 @@ class Connections:
     def held(self, key: tuple[str, str | None]) -> tuple[_Entry, Any] | None:
         """As `take` where the client is open already, which is the usual case; None where it is not."""
         entry = self._entries.get(key)
-        if entry is None or entry.opening is None or not entry.opening.done() or _has_failed(entry.opening):
+        if entry is None or entry.client is None:
             return None
         entry.users += 1
-        return entry, entry.opening.result()
+        return entry, entry.client
 
     async def take(self, key: tuple[str, str | None], context: CheckContext) -> tuple[_Entry, Any]:
         """The client, opened if nobody has yet. Who comes while it is being opened waits for the same opening.
@@ -89,6 +90,8 @@ class Connections:
         """Forget an opening that failed, whoever still waits for it: the next use must not hear an old error."""
         if _has_failed(opening):
             self.drop(key, entry)
+        elif entry.opening is opening:  # it was not closed meanwhile
+            entry.client = opening.result()
 
     def leave(self, key: tuple[str, str | None], entry: _Entry, *, is_broken: bool) -> None:
         """Note that one user has ended; a broken client is opened anew by the next."""
@@ -118,7 +121,7 @@ class Connections:
         return connection.options
 
     def _close(self, entry: _Entry) -> None:
-        opening, entry.opening = entry.opening, None
+        opening, entry.opening, entry.client = entry.opening, None, None
         if opening is None:
             return
         task = asyncio.create_task(_close(entry.type, entry.name, opening), name=f"closing {entry.name}")

@@ -61,7 +61,8 @@ class History:
         check, subject, error = text(row.check), text(row.subject), text(row.error)
         size = _ROW_OVERHEAD + len(check) + len(subject) + len(samples) + len(error)
         number = self._database.origins.number(at)
-        return check, subject, at.wall, at.boottime, number, row.ok, samples, error, size
+        ok = 1 if row.ok else 0  # for a bool sqlite3 looks for an adapter
+        return check, subject, at.wall, at.boottime, number, ok, samples, error, size
 
     def trim(self, now: Stamp, *, keep_for: float, keep_bytes: int) -> None:
         """Drop what is too old or too much; as many rows as do not keep the store long."""
@@ -116,21 +117,28 @@ class History:
 
 
 def _as_json(samples: Mapping[str, Sample]) -> str:
-    """As `to_json`, which makes an encoder for each text: most samples are finite numbers, and words that are empty."""
+    """As `to_json`, which makes an encoder for each text: most samples are finite numbers, words, true or false."""
+    heads = _heads(tuple(samples))
+    if heads is None:
+        return to_json(samples)
     parts = []
-    for name, value in samples.items():
-        if name.__class__ is str and value.__class__ is float and isfinite(value):
-            parts.append(f"{_quoted(name)}:{value!r}")
-        elif name.__class__ is str and value.__class__ is str and not value:
-            parts.append(f'{_quoted(name)}:""')
+    for head, value in zip(heads, samples.values(), strict=True):
+        kind = value.__class__
+        if kind is float and isfinite(value):  # type: ignore[arg-type]  # a float it is, though not for the type checker
+            parts.append(f"{head}{value!r}")
+        elif kind is str:
+            parts.append(f"{head}{to_json(value)}" if value else f'{head}""')
+        elif kind is bool:
+            parts.append(f"{head}true" if value else f"{head}false")
         else:
             return to_json(samples)
     return f"{{{','.join(parts)}}}"
 
 
 @lru_cache(maxsize=1024)
-def _quoted(name: str) -> str:
-    return to_json(name)
+def _heads(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What stands before each value, which is the same for every run of a check; None where a name is no string."""
+    return tuple([f"{to_json(name)}:" for name in names]) if all(isinstance(name, str) for name in names) else None
 
 
 def _is_placed(at: Stamp, now: Stamp) -> bool:

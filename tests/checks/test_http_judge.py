@@ -1,6 +1,8 @@
 """What an HTTP answer is worth, without a server: statuses, texts, JSON and the samples in it."""
 
+import contextlib
 import encodings
+import gc
 from typing import Any
 
 import pytest
@@ -89,6 +91,16 @@ def test_what_is_no_text_is_survived() -> None:
 def test_what_is_not_json_is_sick(body: bytes) -> None:
     with pytest.raises(SickError, match=r"^the body is not JSON$"):
         parse_json(answer(body))
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 100_000 + b"[]]", b"[" * 100_000])
+def test_nothing_is_collected_while_json_is_read(body: bytes) -> None:
+    before = gc.get_stats()
+    with contextlib.suppress(SickError):
+        parse_json(answer(body))
+    assert gc.isenabled()
+    # one after it may be: what was allocated meanwhile counts
+    assert sum(of["collections"] for of in gc.get_stats()) - sum(of["collections"] for of in before) <= 2
 
 
 def test_json_that_was_cut_is_not_guessed() -> None:

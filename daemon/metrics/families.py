@@ -18,7 +18,7 @@ from daemon.model.units import format_duration
 
 _RUNS = (
     "Ended runs: ok, we could look, however sick the target is; blind, we could not; timeout, it did not end in time, "
-    "which is blind too; skipped, it was due and its last run had not ended."
+    "which is blind too; skipped, it was due and its last run had not ended, or not begun."
 )
 
 

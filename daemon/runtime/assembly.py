@@ -30,7 +30,7 @@ from daemon.runtime.outlooks import Outlooks
 from daemon.runtime.pipeline import Pipeline
 from daemon.runtime.proof import Proof
 from daemon.runtime.recall import left_of_limits, put_back, recall
-from daemon.runtime.runs import Runs
+from daemon.runtime.runs import Runs, Skips
 from daemon.runtime.said_once import CutOff
 from daemon.runtime.scheduler import Scheduler
 from daemon.runtime.situation import Situation
@@ -77,7 +77,7 @@ class Assembly:
             spread=spread,
             decisions=self.executor,
             on_lag=metrics.schedule_lag.observe,
-            on_skip=lambda check, why: metrics.check(check.name).skipped(),
+            on_skip=Skips(metrics, clock).note,
         )
         self.scheduler.replace(setup.checks)
         metrics.read_from(self.sources())

@@ -5,12 +5,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 from daemon.config.setup import Setup
+from daemon.logs import log
 from daemon.metrics import CheckMetrics, Metrics, RunResult
 from daemon.model.check import Check, Reading, Run
 from daemon.model.masks import Masks
 from daemon.model.moment import Stamp
 from daemon.model.quick import replace
 from daemon.model.track import HistoryRow
+from daemon.model.units import format_duration
 from daemon.protocols import Clock
 from daemon.runtime.board import Board
 from daemon.runtime.connections import Connections
@@ -19,6 +21,8 @@ from daemon.runtime.look import look
 from daemon.runtime.pipeline import Pipeline
 from daemon.runtime.toolbox import Toolbox
 from daemon.store.store import Store
+
+_SAID_AGAIN = 600.0  # seconds after which runs that are skipped for the same reason are worth another line
 
 
 class Runs:
@@ -133,6 +137,25 @@ def _rows_of(run: Run, at: Stamp) -> list[HistoryRow]:
     if run.error is not None:
         return [HistoryRow(check=run.check, subject="", at=at, ok=False, samples={}, error=run.error)]
     return [HistoryRow(check=run.check, subject=it.subject, at=at, ok=True, samples=it.samples) for it in run.readings]
+
+
+class Skips:
+    """Runs that were due in vain: each is counted, and why is said now and then, as overload brings thousands."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._said: dict[str, float] = {}  # when each reason was, in steady seconds
+
+    def note(self, check: Check, why: str) -> None:
+        """A run of this check was due, and is skipped."""
+        self._metrics.check(check.name).skipped()
+        now = self._clock.steady()
+        if why in self._said and now < self._said[why] + _SAID_AGAIN:
+            return
+        self._said[why] = now
+        others = f"Others are counted, and not said for {format_duration(_SAID_AGAIN)}."
+        log.warning("run_skipped", f"Check {check.name} was due and is skipped: {why}. {others}", check=check.name)
 
 
 def masked_run(run: Run, masks: Masks) -> Run:

@@ -4,20 +4,29 @@ A script beside this file goes by its file's name, a measure beside peers by its
 of them run, whatever is missed; exits 1 if anything is.
 """
 
+import argparse
 import compileall
 import subprocess
 import sys
 from pathlib import Path
 
-from bench.peers.measures import MEASURES
+from bench.peers.measures import MEASURES, NAMED_ONLY
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = [HERE.parent / name for name in ("daemon", "checks", "remediations")]
 SCRIPTS = {path.stem: path for path in sorted(HERE.glob("*.py")) if not path.stem.startswith("__")}
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run them one after the other."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join([*SCRIPTS, *MEASURES])}; all but {', '.join(NAMED_ONLY)} if none",
+    )
+    names = parser.parse_args(arguments).names
     if unknown := [name for name in names if name not in SCRIPTS and name not in MEASURES]:
         print(f"there is no {', '.join(unknown)}; there are {', '.join([*SCRIPTS, *MEASURES])}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ import encodings.aliases
 import gc
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from daemon.plugin import Sample, SickError
 _CHARSETS = frozenset({"ascii", "cp1252", "latin_1", "iso8859_15", "utf_8", "utf_16"})  # decoders that cost no more
 _LONGEST_CHARSET = 40  # characters; no name of one of these is longer
 _LONGEST_TEXT = 256  # characters of a string sample
+_HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON may have one, which no log and no page can tell
 _MISSING = object()
 
 
@@ -74,7 +76,7 @@ def read_sample(document: Any, path: str, unit: str) -> Sample | None:
     """The value at `path` as a sample of this unit; None if it is missing or of another type."""
     found = _at(document, path)
     if unit == "string":
-        return found[:_LONGEST_TEXT] if isinstance(found, str) else None
+        return _HALF.sub("\ufffd", found[:_LONGEST_TEXT]) if isinstance(found, str) else None
     if unit == "boolean" or isinstance(found, bool):
         return found if unit == "boolean" and isinstance(found, bool) else None
     try:

@@ -23,6 +23,7 @@ DOCUMENT = {
     "huge": 10**400,
     "nan": float("nan"),
     "long": "x" * 1000,
+    "half": "a\ud800b",
 }
 
 
@@ -153,6 +154,7 @@ def test_another_value_is_said_by_its_path_and_never_by_what_was_found(path: str
         ("ok", "boolean", True),
         ("status", "string", "UP"),
         ("long", "string", "x" * 256),
+        ("half", "string", "a\ufffdb"),
         ("ok", "none", None),
         ("count", "boolean", None),
         ("count", "string", None),

@@ -20,9 +20,11 @@ checks:
     service: web
     command: {{argv: [sh, -c, "env > {folder}/check.env; test -e {folder}/well"], exit_codes: plain}}
     every: 300ms
+    timeout: 5s  # a busy host begins a command late
   given:
     command: {{argv: [sh, -c, "env > {folder}/given.env"], exit_codes: plain, env: {{MINE: "${{env:SHOP_TOKEN}}"}}}}
     every: 300ms
+    timeout: 5s  # a busy host begins a command late
   far: {{http: {{url: "http://127.0.0.1:1/", bearer: "${{env:SHOP_TOKEN}}", headers: {{X-Home: "${{env:HOME}}"}}}}}}
 rules:
   web-down:
@@ -55,7 +57,7 @@ def test_no_command_of_the_daemon_gets_a_variable_that_is_somebody_elses_secret(
 TALKS = """version: 1
 settings: {{mode: act, allow: [run], startup_grace: 0s}}
 checks:
-  web: {{command: {{argv: [sh, -c, 'echo "I was told $1"; exit 2', x, "${{env:SHOP_TOKEN}}"]}}, every: 300ms}}
+  web: {{command: {{argv: [sh, -c, 'echo "I was told $1"; exit 2', x, "${{env:SHOP_TOKEN}}"]}}, every: 300ms, timeout: 5s}}
 rules:
   web-down:
     check: web

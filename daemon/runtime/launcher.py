@@ -2,7 +2,7 @@
 
 Run as `python -I -S launcher.py CONTROL_FD PARENT_PID`, by path, with nothing of heald imported. Each message on the
 control socket is a request: four descriptors, which are a status pipe, the command's stdout and stderr, and a file with
-its folder, arguments and environment (`daemon.runtime.starter` writes it). Into the status pipe go lines of a word and
+its folder, arguments and environment (`daemon.runtime.request` writes it). Into the status pipe go lines of a word and
 a number: `pid` once the command has a session of its own; `fork`, `chdir` or `exec` with the errno, if that failed;
 and after `pid`, when all is over, `end` with the exit code, or minus the signal that killed it. Whoever seals the file
 first has it, this process or heald: what heald has sealed is not begun, now or later.

@@ -159,6 +159,16 @@ async def test_a_post_is_never_sent_on_a_connection_that_may_be_gone(context: To
     assert (server.connections, server.requests) == (2, 2)
 
 
+async def test_the_connection_of_a_post_is_closed_as_nobody_would_take_it(context: Toolbox) -> None:
+    server = Server(FINE, FINE)
+    async with serving(server.talk) as port:
+        listening = open_sockets()
+        for _ in range(5):
+            assert (await look(context, f"http://127.0.0.1:{port}/", method="POST", body="x"))["up"] == 1.0
+        await until(lambda: open_sockets() <= listening)
+    assert server.connections == 5
+
+
 async def test_a_cut_in_the_midst_of_a_kept_answer_is_no_reason_to_ask_again(context: Toolbox) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -65,7 +65,9 @@ class Search:
 
     async def finds_soon(self, text: str) -> bool:
         """As `finds`, for the event loop."""
-        if len(text) <= _SHORT or isinstance(self._finds, _Plain):
+        if isinstance(self._finds, _Plain):
+            return self._finds(text, self._left)
+        if len(text) <= _SHORT:
             try:
                 return self._within(text, min(_AT_ONCE, self._left))
             except TimeoutError:
@@ -125,7 +127,7 @@ def _as_regex_reads(pattern: str, *, is_verbose: bool) -> str:
     return "".join(read)
 
 
-_left_alone: set[str] = set()  # patterns that are searched for in a thread for a run that is over
+_left: dict[str, Future[bool]] = {}  # by pattern, the newest search whose run was over before it was
 
 
 async def _in_thread(pattern: str, search: Callable[[], bool]) -> bool:
@@ -134,7 +136,7 @@ async def _in_thread(pattern: str, search: Callable[[], bool]) -> bool:
     Raises:
         CheckError: it took too long, or still does in an earlier run.
     """
-    if pattern in _left_alone:
+    if pattern in _left and not _left[pattern].done():
         raise CheckError("the regular expression is still being searched for in an earlier run's answer")
     found: Future[bool] = Future()
     found.set_running_or_notify_cancel()  # from here on it cannot be cancelled
@@ -144,8 +146,6 @@ async def _in_thread(pattern: str, search: Callable[[], bool]) -> bool:
             found.set_result(search())
         except BaseException as error:  # noqa: BLE001  # it belongs to the run that waits
             found.set_exception(error)
-        finally:
-            _left_alone.discard(pattern)
 
     try:
         threading.Thread(target=work, name="heald-pattern", daemon=True).start()
@@ -154,7 +154,5 @@ async def _in_thread(pattern: str, search: Callable[[], bool]) -> bool:
     try:
         return await asyncio.wrap_future(found)
     except asyncio.CancelledError:
-        _left_alone.add(pattern)
-        if found.done():  # it ended just now
-            _left_alone.discard(pattern)
+        _left[pattern] = found
         raise

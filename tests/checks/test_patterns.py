@@ -162,5 +162,5 @@ async def test_a_run_whose_time_is_over_is_blind_and_the_next_one_does_not_searc
     with pytest.raises(CheckError, match="is still being searched for in an earlier run's answer"):
         await run()
     goes_on.set()
-    await until(lambda: not _patterns._left_alone)
+    await until(_patterns._left[NESTED].done)
     await run()

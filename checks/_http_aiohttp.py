@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from checks._http_connect import connected
 from checks._http_message import REDIRECTS, Answer, Request
+from checks._http_reading import MOST_AROUND, MOST_BYTES
 from checks._net import Look
 from daemon.plugin import SickError, translate
 
@@ -26,6 +27,8 @@ class _Handler(ResponseHandler):
         self.lost: BaseException | None = None  # the error that the connection ended with
         self._look: Look | None = look
         self._began = look.context.clock.steady()
+        self._quiet = 0  # as that of our own `Reading`: aiohttp lets a server go on with what is no body for ever
+        self._is_over = False  # for that reason
 
     def begin(self) -> None:
         """The request is sent from here on."""
@@ -38,7 +41,19 @@ class _Handler(ResponseHandler):
             self._look.add("first_byte_seconds", self._look.context.clock.steady() - self._began)
             self._look.stage = ""
             self._look = None
+        if self._is_over:
+            return
+        body = self._payload
+        had = body.total_bytes if body is not None else 0
         super().data_received(data)
+        grown = self._payload.total_bytes if self._payload is not None else 0
+        if self._payload is body:
+            grown -= had
+        self._quiet = max(0, self._quiet + len(data) - MOST_AROUND * grown)
+        if self._quiet > MOST_BYTES and not self._reading_paused:  # else it has some that it did not unpack yet
+            self._is_over = True
+            self._buffer.clear()  # interim answers, thousands of which it would look at without a pause
+            self.set_exception(HttpProcessingError(message="too much that is no body"))
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)

@@ -79,7 +79,10 @@ class Line:
 
 async def _wrap(connection: socket.socket, protocol: Callable[[], P], **tls: Any) -> tuple[asyncio.Transport, P]:
     try:
-        return await asyncio.get_running_loop().create_connection(protocol, sock=connection, **tls)
+        transport, made = await asyncio.get_running_loop().create_connection(protocol, sock=connection, **tls)
+        if tls:
+            await asyncio.sleep(0)  # what came with the handshake's end is no answer; uvloop hands it on a step later
+        return transport, made
     except BaseException:
         # The socket is asyncio's now. Cancelled before its first step it would go on with TLS: let it find the end.
         with contextlib.suppress(OSError):

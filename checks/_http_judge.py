@@ -3,12 +3,14 @@
 import encodings.aliases
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks._http_message import Answer
 from checks._http_values import keys_of
+from checks._net import Look
+from checks._once import is_found
+from checks._patterns import Search
 from daemon.plugin import Sample, SickError
 
 _CHARSETS = frozenset({"ascii", "cp1252", "latin_1", "iso8859_15", "utf_8", "utf_16"})  # decoders that cost no more
@@ -26,16 +28,20 @@ def judge_status(answer: Answer, allowed: Sequence[tuple[int, int]]) -> None:
     raise SickError("status", f"the status is {answer.status}, expected is {wanted}")
 
 
-def judge_text(answer: Answer, contained: str | None, regex: str | None) -> None:
+def judge_text(answer: Answer, contained: str | None) -> None:
     """Raises SickError if the body, as far as it was read, lacks what it should contain."""
-    if contained is None and regex is None:
-        return
-    text = _text(answer)
-    where = "the part of the body that was read" if answer.is_cut else "the body"
-    if contained is not None and contained not in text:
-        raise SickError("body", f"{where} does not contain expect_body")
-    if regex is not None and not re.search(regex, text):
-        raise SickError("body", f"{where} does not match expect_regex")
+    if contained is not None and contained not in _text(answer):
+        raise SickError("body", f"{_where(answer)} does not contain expect_body")
+
+
+async def judge_pattern(answer: Answer, pattern: str | None, look: Look) -> None:
+    """Raises SickError if the pattern is not in the body, as far as it was read; CheckError if that took too long."""
+    if pattern is not None and not await is_found(Search(pattern), _text(answer), look):
+        raise SickError("body", f"{_where(answer)} does not match expect_regex")
+
+
+def _where(answer: Answer) -> str:
+    return "the part of the body that was read" if answer.is_cut else "the body"
 
 
 def parse_json(answer: Answer) -> Any:

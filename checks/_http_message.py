@@ -1,9 +1,10 @@
 """What is asked over HTTP and what comes back, whoever speaks it, and where a redirect leads."""
 
+import socket
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from yarl import URL
 
@@ -80,12 +81,24 @@ class Answer:
 
 def _is_nobodys(host: str) -> bool:
     """Whether it is an address that no server answers at, or none without the name of an interface of ours."""
+    address = _address(host)
+    if isinstance(address, IPv6Address):
+        if address.is_link_local and "%" not in host:
+            return True
+        address = address.ipv4_mapped or address
+    return address is not None and (address.is_multicast or address == _EVERYBODY)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that `host` is, also in the forms that only the resolver takes: 0xe0000001, 3758096385, 224.1."""
     try:
-        address = ip_address(host)
+        return ip_address(host)
     except ValueError:
-        return False
-    is_of_a_link = address.version == 6 and address.is_link_local and "%" not in host
-    return address.is_multicast or is_of_a_link or address == _EVERYBODY
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 def redirected(request: Request, status: int, location: str) -> Request:

@@ -34,7 +34,9 @@ async def ask(request: Request, look: Look, kept: Kept | None) -> tuple[Answer |
     Raises:
         SickError: no whole answer. CheckError: we could not look.
     """
-    exchange = kept.take(request.line) if kept is not None and request.method != "POST" else None
+    if request.method == "POST":
+        kept = None  # each has a connection of its own, so one that was kept would be taken by nobody
+    exchange = kept.take(request.line) if kept is not None else None
     if exchange is not None:
         try:
             return await exchange.ask(request, look, kept)

@@ -1,6 +1,7 @@
 """One HTTP/1.1 answer while it comes in: httptools reads, we count, so that nothing a server sends makes it grow.
 
-A head, and whatever else is no body, has at most 64 KiB; a body is read, and unpacked, up to `body_limit`.
+A head, and whatever else is no body, has at most 64 KiB, and as much again as a body in small chunks may need around
+it; a body is read, and unpacked, up to `body_limit`.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from checks._net import Look
 from daemon.plugin import SickError, translate
 
 MOST_BYTES = 65536  # that are no body: a head, what stands between chunks, trailers
+MOST_AROUND = 64  # more of them, for each byte of a body: a chunk of one byte has five, and may have an extension
 _MOST_INTERIM = 16  # 1xx answers before the one that counts
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 _PACKED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # and zlib's wbits
@@ -66,7 +68,7 @@ class Reading:
         self._headers: dict[bytes, bytes] = {}
         self._unpacker: zlib._Decompress | None = None
         self._packing: int | None = None
-        self._quiet = 0  # bytes since the body last grew
+        self._quiet = 0  # bytes that brought no body, as far as the body since does not excuse them
         self._interim = 0
         self._is_interim = False
         self._is_whole = False  # nothing of the answer is wanted any more
@@ -149,6 +151,9 @@ class Reading:
         if self._is_whole:
             return
         status = self._parser.get_status_code()
+        if status < 100:  # no status of HTTP's: as an interim answer it would have us wait for another
+            self._fail_malformed()
+            return
         if status < 200:
             self._interim += 1
             self._is_interim = True
@@ -181,7 +186,7 @@ class Reading:
             self._error = self._error or _incomplete()
         length = len(body)
         if length > had:  # what unpacks to nothing is no body, else it could go on for ever
-            self._quiet = 0
+            self._quiet = max(0, self._quiet - MOST_AROUND * (length - had))
         if length > most:
             del body[most:]
             self.is_cut = self._is_whole = True

@@ -49,15 +49,6 @@ def _path(value: str) -> str:
     return value
 
 
-def check_regex(value: str) -> str:
-    """A regular expression of Python's re. Raises ValueError with what is wrong."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"this is not a regular expression: {error}") from error
-    return value
-
-
 def _header_host(value: str) -> str:
     try:
         host = URL.build(scheme="http", authority=value).raw_host
@@ -81,8 +72,6 @@ HeaderHost = Annotated[str, AfterValidator(_header_host)]
 """A host name with or without a port."""
 JsonPath = Annotated[str, AfterValidator(_path)]
 """Keys into JSON with dots between; a number is a place in a list."""
-Regex = Annotated[str, AfterValidator(check_regex)]
-"""A regular expression of Python's re."""
 StatusRange = Annotated[
     tuple[int, int],
     BeforeValidator(_status),

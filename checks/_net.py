@@ -137,15 +137,18 @@ def _close_late(task: asyncio.Task[socket.socket]) -> None:
 def _begun(family: int, address: Any) -> tuple[socket.socket, bool]:
     """A connection, and whether it is open already, as on one host it is. Raises OSError if it is refused already."""
     connection = _Socket(family, _STREAM)
-    why = connection.connect_ex(address)
-    if why == errno.EINPROGRESS:
-        why = connection.connect_ex(address)  # what became of it by now: connect(2), EALREADY while it goes on
-    if why in (errno.EALREADY, errno.EINPROGRESS):
-        return connection, False
-    if why not in (0, errno.EISCONN):
+    try:
+        why = connection.connect_ex(address)
+        if why == errno.EINPROGRESS:
+            why = connection.connect_ex(address)  # what became of it by now: connect(2), EALREADY while it goes on
+        if why in (errno.EALREADY, errno.EINPROGRESS):
+            return connection, False
+        if why not in (0, errno.EISCONN):
+            raise OSError(why, os.strerror(why))
+        _check_peer(connection, address)
+    except BaseException:
         connection.close()
-        raise OSError(why, os.strerror(why))
-    _check_peer(connection, address)
+        raise
     return connection, True
 
 
@@ -153,10 +156,10 @@ async def _opened(connection: socket.socket, address: Any) -> socket.socket:
     """A connection that was begun, once it is open. Raises OSError."""
     try:
         await asyncio.get_running_loop().sock_connect(connection, address)
+        _check_peer(connection, address)
     except BaseException:
         connection.close()
         raise
-    _check_peer(connection, address)
     return connection
 
 
@@ -169,5 +172,4 @@ def _check_peer(connection: socket.socket, address: Any) -> None:
     """Refuse TCP's simultaneous open: nobody listens, and the kernel gave us the very port that we called."""
     own = connection.getsockname()
     if own[1] == address[1] and own[0] == address[0]:
-        connection.close()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")

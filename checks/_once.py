@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from checks._net import OWN_STAGE, Look
+from checks._patterns import Search
 from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Reading, SickError, Within
 
 _STAGES = {
@@ -15,6 +16,7 @@ _STAGES = {
     "first_byte_seconds": "waiting for the first byte",
     "": "reading the answer",
 }
+_SEARCH_STAGE = "search"  # the target has answered; what takes time is ours
 
 
 async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any, Any, None]]) -> Reading:
@@ -42,8 +44,22 @@ async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any,
             raise CheckError(f"the authorities to trust were not read within {own_time:.3g}s") from None
         if look.stage == "dns_seconds":  # the resolver's silence is not the target's
             raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
+        if look.stage == _SEARCH_STAGE:
+            raise CheckError(f"the regular expression was not searched for to the end within {own_time:.3g}s") from None
         word, detail = "timeout", f"nothing within {own_time:.3g}s while {_STAGES[look.stage]}"
     return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
+
+
+async def is_found(search: Search, text: str, look: Look) -> bool:
+    """Whether a pattern is in what the target answered.
+
+    Raises:
+        CheckError: it took too long.
+    """
+    look.stage, before = _SEARCH_STAGE, look.stage
+    found = await search.finds_soon(text)
+    look.stage = before
+    return found
 
 
 @types.coroutine

@@ -1,7 +1,6 @@
 """Processes as the kernel shows them in /proc; see proc(5). Read directly: a walk costs two small reads a process."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,11 +98,11 @@ def is_named(folder: Path, name: str) -> bool:
     return any(part.rpartition(b"/")[2] == wanted for part in argv[:2])  # the second, where the first is an interpreter
 
 
-def has_command_line(folder: Path, pattern: re.Pattern[str]) -> bool:
-    """Whether command and arguments, joined by blanks, match; the kernel's own threads and zombies have none."""
+def has_command_line(folder: Path, finds: Callable[[str], bool]) -> bool:
+    """Whether it is found in command and arguments, joined by blanks; the kernel's threads and zombies have none."""
     with (folder / "cmdline").open("rb") as file:
         line = file.read(_MOST_COMMAND_LINE).rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-    return bool(line) and pattern.search(line) is not None
+    return bool(line) and finds(line)
 
 
 def cpu_seconds(pid: int) -> float | None:

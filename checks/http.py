@@ -19,11 +19,12 @@ from pydantic import BeforeValidator, model_validator
 from yarl import URL
 
 from checks._exchange import OWN, fetch
-from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
+from checks._http_judge import judge_json, judge_pattern, judge_status, judge_text, parse_json, read_sample
 from checks._http_message import MOST_REDIRECTS, Answer, Request
-from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header
+from checks._http_values import HeaderHost, JsonPath, StatusRange, Url, check_header
 from checks._net import NET_SAMPLES, Look
 from checks._once import look_once
+from checks._patterns import Pattern
 from daemon.plugin import (
     CheckContext,
     ConnectionOf,
@@ -113,8 +114,10 @@ class Options(OptionsModel):
         default=[], description="Allowed statuses: numbers, or ranges such as 200-299. Empty: 200-399."
     )
     expect_body: str | None = Field(default=None, min_length=1, description="Text that the body has to contain.")
-    expect_regex: Regex | None = Field(
-        default=None, min_length=1, description="Regular expression (Python's re) to be found in the body."
+    expect_regex: Pattern | None = Field(
+        default=None,
+        min_length=1,
+        description="Regular expression (Python's re) to be found in the body. A run that searches for 0.5s is blind.",
     )
     expect_json: dict[JsonPath, str | int | float | bool | None] = Field(
         default={}, description="Values that a JSON body has to have, by path, such as {status: UP, disk.free: true}."
@@ -227,12 +230,12 @@ async def check(options: Options, context: CheckContext) -> Sequence[Reading]:
         if options.keep_alive:
             async with context.connection("http", options.connection) as kept:
                 pass  # held only for a moment, as a run's fault is none of theirs
-        _judge(options, await fetch(options.request, look, kept), look)
+        await _judge(options, await fetch(options.request, look, kept), look)
 
     return [await look_once(context, work)]
 
 
-def _judge(options: Options, answer: Answer, look: Look) -> None:
+async def _judge(options: Options, answer: Answer, look: Look) -> None:
     """Take the samples out of the answer, then raise SickError for the first thing that is not as expected."""
     document, not_json = None, None
     if options.expect_json or options.json_samples:
@@ -245,7 +248,8 @@ def _judge(options: Options, answer: Answer, look: Look) -> None:
             if value is not None:
                 look.samples[name] = value
     judge_status(answer, options.expect_status or _DEFAULT_STATUS)
-    judge_text(answer, options.expect_body, options.expect_regex)
+    judge_text(answer, options.expect_body)
+    await judge_pattern(answer, options.expect_regex, look)
     if options.expect_json:
         if not_json is not None:
             raise not_json

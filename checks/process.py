@@ -13,13 +13,13 @@ It needs no rights where /proc shows every process; with hidepid, it needs the g
 import asyncio
 import functools
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from pydantic import model_validator
 
+from checks._patterns import Pattern, Search
 from checks._proc import (
     Process,
     Walk,
@@ -90,10 +90,11 @@ class Options(OptionsModel):
     pid_file: Folder | None = Field(
         default=None, description="Absolute path of a file whose first word is the pid of the process."
     )
-    command_line: str | None = Field(
+    command_line: Pattern | None = Field(
         default=None,
         min_length=1,
-        description="Regular expression (Python's re) to be found in command and arguments, joined by blanks.",
+        description="Regular expression (Python's re) to be found in command and arguments, joined by blanks. "
+        "A run that searches for 0.5s is blind.",
     )
 
     @model_validator(mode="after")
@@ -104,11 +105,6 @@ class Options(OptionsModel):
             raise ValueError(f"{found}; write exactly one of name, pid_file and command_line")
         if self.name is not None and "/" in self.name:
             raise ValueError(f"name {self.name!r} has a /; a name has no path, use command_line to match one")
-        if self.command_line is not None:
-            try:
-                re.compile(self.command_line)
-            except re.error as error:
-                raise ValueError(f"command_line is not a regular expression: {error}") from error
         return self
 
 
@@ -182,7 +178,7 @@ def _look(options: Options, context: CheckContext) -> Walk:
     try:
         if options.name is not None:
             return walk(functools.partial(is_named, name=options.name))
-        return walk(functools.partial(has_command_line, pattern=re.compile(options.command_line or "")))
+        return walk(functools.partial(has_command_line, finds=Search(options.command_line or "").finds))
     except OSError as error:
         raise CheckError(f"cannot look at processes: {error}") from error
 

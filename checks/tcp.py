@@ -7,7 +7,6 @@ It needs no rights.
 """
 
 import asyncio
-import re
 import socket
 from collections.abc import Sequence
 from typing import Self
@@ -16,7 +15,8 @@ from pydantic import model_validator
 
 from checks._names import Host, resolve
 from checks._net import NET_SAMPLES, Look, connect
-from checks._once import look_once
+from checks._once import is_found, look_once
+from checks._patterns import Pattern, Search
 from daemon.plugin import CheckContext, Dimension, Field, OptionsModel, Reading, SecretStr, SickError, sample, translate
 
 EXAMPLE = """
@@ -52,21 +52,17 @@ class Options(OptionsModel):
         min_length=1,
         description="Text that the answer has to contain, within its first 16 KiB.",
     )
-    expect_regex: str | None = Field(
+    expect_regex: Pattern | None = Field(
         default=None,
         min_length=1,
-        description="Regular expression (Python's re) to be found in the first 16 KiB of the answer, read as UTF-8.",
+        description="Regular expression (Python's re) to be found in the first 16 KiB of the answer, read as UTF-8. "
+        "A run that searches for 0.5s is blind.",
     )
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
         if self.expect is not None and self.expect_regex is not None:
             raise ValueError("expect and expect_regex are both given; write one of them")
-        if self.expect_regex is not None:
-            try:
-                re.compile(self.expect_regex)
-            except re.error as error:
-                raise ValueError(f"expect_regex is not a regular expression: {error}") from error
         return self
 
 
@@ -108,7 +104,8 @@ async def _talk(options: Options, look: Look, connection: socket.socket) -> None
         if not received:
             raise SickError("closed", "the connection was closed without an answer")
     answer = bytearray(received)
-    while not _is_expected(options, answer):
+    search = Search(options.expect_regex) if options.expect_regex is not None else None
+    while not await _is_expected(options, answer, search, look):
         if not received:
             raise SickError("unexpected", "the answer ended without what is expected")
         if len(answer) >= _MOST_READ:
@@ -117,7 +114,7 @@ async def _talk(options: Options, look: Look, connection: socket.socket) -> None
         answer += received
 
 
-def _is_expected(options: Options, answer: bytearray) -> bool:
-    if options.expect is not None:
-        return options.expect.encode() in answer
-    return re.search(options.expect_regex or "", answer.decode(errors="replace")) is not None
+async def _is_expected(options: Options, answer: bytearray, search: Search | None, look: Look) -> bool:
+    if search is None:
+        return (options.expect or "").encode() in answer
+    return await is_found(search, answer.decode(errors="replace"), look)

@@ -18,6 +18,7 @@ from daemon.config.setup import Setup
 from daemon.control import Desk
 from daemon.errors import HealdError, StoreRefusedError
 from daemon.logs import Form, configure, log
+from daemon.loop import loop_factory, loop_name, say_if_another
 from daemon.metrics import Metrics
 from daemon.notify_socket import NotifySocket
 from daemon.runtime.assembly import Assembly
@@ -53,7 +54,8 @@ def run(*, config: Path, state_dir: Path, runtime_dir: Path | None, listen: str 
         print(error.render(), file=sys.stderr)  # noqa: T201  # for the person at the terminal, as `heald validate` says it
         return BAD_CONFIG
     try:
-        return asyncio.run(_serve(setup, overrides, state_dir=state_dir, runtime_dir=runtime_dir, form=form))
+        with asyncio.Runner(loop_factory=loop_factory(uvloop=setup.settings.uvloop)) as runner:
+            return runner.run(_serve(setup, overrides, state_dir=state_dir, runtime_dir=runtime_dir, form=form))
     except (ControlSocketError, ListenError) as error:
         log.error("cannot_listen", f"{error}.")
         return 1
@@ -248,6 +250,7 @@ class Daemon:
             log.error("reload_bug", "A bug of heald keeps it from reading its configuration.", exc_info=bug)
             return [f"a bug of heald keeps it from reading the file: {bug!r}"]
         self._assembly.replace(bindings)
+        say_if_another(uvloop=bindings.setup.settings.uvloop)
         self._bound_history()
         log.info("reloaded", f"The configuration was read again: {bindings.setup.size()}.")
         await let_go(former)
@@ -273,6 +276,7 @@ class Daemon:
             mode=str(setup.settings.mode),
             address=address,
             state_dir=str(self._state_dir),
+            loop=loop_name(),
         )
         if on_terminal:
             log.info(

@@ -12,15 +12,14 @@ from bench.peers.plan import Peer, Plan
 from bench.peers.processes import cpu_seconds, memory, wait_until
 from bench.peers.report import Figure
 from bench.peers.targets import nginx
-from checks.http import Options
 
 ROUNDS = 3
 CHECKS, EVERY = 1000, 10.0
 WARM = EVERY  # seconds that each runs before it is measured: every check has then run once
 MEASURED = 10.0  # seconds; a whole number of intervals, so that whatever is done once in each is done as often
 PEERS: tuple[Peer, ...] = (heald, prometheus, monit)
-KEEP_ALIVE = "keep_alive"  # the option of heald's http check that keeps a connection for the next run
 _KEPT = f"{heald.NAME} with kept connections"
+_KEPT_FAST = f"{_KEPT}, on uvloop"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,17 +36,32 @@ class Sample:
 class Contestant:
     """A peer that looks at an nginx of its own, like the others', so that what it does can be counted."""
 
-    def __init__(self, name: str, peer: Peer, kind: str, options: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        peer: Peer,
+        kind: str,
+        options: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._peer = peer
         self._kind = kind
-        self._options = options
+        self._options = options or {}
+        self._settings = settings or {}
 
     def start(self, stack: contextlib.ExitStack, folder: Path) -> None:
         """Until the stack is left."""
         folder.mkdir(parents=True)
         server = stack.enter_context(nginx(folder / "nginx"))
-        self._plan = Plan(kind=self._kind, checks=CHECKS, every=EVERY, nginx=server, options=dict(self._options))
+        self._plan = Plan(
+            kind=self._kind,
+            checks=CHECKS,
+            every=EVERY,
+            nginx=server,
+            options=dict(self._options),
+            settings=dict(self._settings),
+        )
         self._pids = stack.enter_context(self._peer.start(self._plan, folder))
 
     def wait(self) -> None:
@@ -118,23 +132,23 @@ def figures(kind: str, found: Mapping[str, Sequence[Sample]], targets: Mapping[s
 
 def tcp(folder: Path) -> list[Figure]:
     """CPU per TCP check, 1 000 every 10 s, one rule each."""
-    found = rounds([Contestant(peer.NAME, peer, "tcp", {}) for peer in PEERS], folder)
+    found = rounds([Contestant(peer.NAME, peer, "tcp") for peer in PEERS], folder)
     return figures("tcp", found, {prometheus.NAME: 1 / 6, monit.NAME: 4.0})
 
 
 def http(folder: Path) -> list[Figure]:
-    """CPU per HTTP check with a new connection, and with one that is kept where heald can."""
-    contestants = [Contestant(peer.NAME, peer, "http", {}) for peer in PEERS]
-    can_keep = KEEP_ALIVE in Options.model_fields
-    if can_keep:
-        contestants.append(Contestant(_KEPT, heald, "http", {KEEP_ALIVE: "true"}))
+    """CPU per HTTP check with a new connection, and with one that heald keeps, on either loop."""
+    kept = {"keep_alive": "true"}
+    contestants = [
+        *(Contestant(peer.NAME, peer, "http") for peer in PEERS),
+        Contestant(_KEPT, heald, "http", kept),
+        Contestant(_KEPT_FAST, heald, "http", kept, {"uvloop": "true"}),
+    ]
     found = rounds(contestants, folder)
     rows = figures("http", found, {prometheus.NAME: 1 / 3})
-    ratio = median(found[_KEPT]) / median(found[monit.NAME]) if can_keep else float("nan")
-    rows.append(Figure(name=f"http: {_KEPT} to {monit.NAME}", value=ratio, most=2.0))
-    if can_keep:
-        connections = found[_KEPT][-1].connections
-        rows.append(Figure(name=f"http: {_KEPT}, connections of one check", value=connections, most=0.1))
-    else:
-        print(f"  heald's http check has no option {KEEP_ALIVE}: a kept connection is not measured")
+    to_monit = {name: median(found[name]) / median(found[monit.NAME]) for name in (_KEPT, _KEPT_FAST)}
+    rows.append(Figure(name=f"http: {_KEPT} to {monit.NAME}", value=to_monit[_KEPT], most=2.0))
+    rows.append(Figure(name=f"http: {_KEPT_FAST} to {monit.NAME}", value=to_monit[_KEPT_FAST]))
+    connections = found[_KEPT][-1].connections
+    rows.append(Figure(name=f"http: {_KEPT}, connections of one check", value=connections, most=0.1))
     return rows

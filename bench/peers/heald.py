@@ -39,7 +39,8 @@ def rules(plan: Plan) -> str:
     checks = "".join(f"  c{number}: {{{looks(plan, number)}}}\n" for number in plan.numbers)
     judged = "".join(f"  r{number}: {{check: c{number}, when: up == 0}}\n" for number in plan.numbers)
     defaults = f"defaults: {{checks: {{every: {plan.every * 1000:.0f}ms}}}}\n"
-    return f"version: 1\n{defaults}checks:\n{checks}rules:\n{judged}"
+    settings = ", ".join(f"{name}: {value}" for name, value in plan.settings.items())
+    return f"version: 1\nsettings: {{{settings}}}\n{defaults}checks:\n{checks}rules:\n{judged}"
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ class Plan:
     every: float  # seconds
     nginx: Nginx
     options: dict[str, str] = field(default_factory=dict)  # more of each check, for heald alone
+    settings: dict[str, str] = field(default_factory=dict)  # of heald itself
 
     @property
     def numbers(self) -> range:

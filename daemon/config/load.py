@@ -187,4 +187,5 @@ def _settings(linking: Linking, root: Node) -> Settings:
         history_for=keys.history.for_,
         history_size=int(keys.history.size),
         listen=keys.listen,
+        uvloop=keys.uvloop,
     )

@@ -65,6 +65,7 @@ class SettingsKeys(OptionsModel):
     concurrency: int = Field(default=512, ge=1, le=100_000, description="Most runs in flight.")
     history: HistoryKeys = Field(default=HistoryKeys(), description="How much run history is kept.")
     listen: Listen = Field(default="127.0.0.1:9797", description="HOST:PORT of metrics and health pages.")
+    uvloop: bool = Field(default=False, description="Run on uvloop (the extra `fast`) from the next start on.")
 
 
 class ServiceKeys(OptionsModel):

@@ -47,20 +47,20 @@ class Kept:
     def __init__(self, idle: float, most: int) -> None:
         self._longest = idle  # seconds
         self._most = most
-        self._idle: dict[Hashable, list[tuple[Connection, float]]] = {}
-        self._count = 0
+        self._idle: dict[int, tuple[Hashable, Connection, float]] = {}  # by serial, so the oldest first
+        self._places: dict[Hashable, list[int]] = {}  # the serials of a place, the oldest first
+        self._serial = 0
         self._now = asyncio.get_running_loop().time
         self._swept = self._now()
         self._is_closed = False
 
     def take(self, key: Hashable) -> Connection | None:
         """The newest to this place that is open; nobody else gets it."""
-        idle = self._idle.get(key)
-        while idle:
-            connection, _ = idle.pop()
-            self._count -= 1
-            if not idle:
-                del self._idle[key]
+        serials = self._places.get(key)
+        while serials:
+            _, connection, _ = self._idle.pop(serials.pop())
+            if not serials:
+                del self._places[key]
             if connection.is_open:
                 return connection
         return None
@@ -73,27 +73,31 @@ class Kept:
         now = self._now()
         if now - self._swept > self._longest / _SWEEPS:
             self._sweep(now)
-        if self._count >= self._most:
+        if len(self._idle) >= self._most:
             self._drop(next(iter(self._idle)))
-        self._idle.setdefault(key, []).append((connection, now))
-        self._count += 1
+        self._serial = serial = self._serial + 1
+        self._idle[serial] = (key, connection, now)
+        self._places.setdefault(key, []).append(serial)
 
     def close(self) -> None:
         """End them all; what is given back later is ended then."""
         self._is_closed = True
-        for key in list(self._idle):
-            self._drop(key)
+        for serial in list(self._idle):
+            self._drop(serial)
 
     def _sweep(self, now: float) -> None:
         self._swept = now
-        for key, idle in list(self._idle.items()):
-            if all(now - since > self._longest or not connection.is_open for connection, since in idle):
-                self._drop(key)
+        for serial, (_, connection, since) in list(self._idle.items()):
+            if now - since > self._longest or not connection.is_open:
+                self._drop(serial)
 
-    def _drop(self, key: Hashable) -> None:
-        for connection, _ in self._idle.pop(key):
-            self._count -= 1
-            connection.close()
+    def _drop(self, serial: int) -> None:
+        key, connection, _ = self._idle.pop(serial)
+        serials = self._places[key]
+        serials.remove(serial)
+        if not serials:
+            del self._places[key]
+        connection.close()
 
 
 async def connect(options: Options, context: CheckContext) -> Kept:

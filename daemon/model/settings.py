@@ -38,3 +38,4 @@ class Settings:
     history_for: float = 7 * 86400.0  # how long run history is kept
     history_size: int = 256 * 2**20  # bytes of run history kept at most
     listen: str = "127.0.0.1:9797"  # HOST:PORT of metrics and health pages
+    uvloop: bool = False  # run on uvloop where it is installed

@@ -18,6 +18,7 @@ from daemon.deadlines import deadline
 from daemon.logs import log
 from daemon.protocols import Clock
 
+_LAST_WORD = 0.25  # seconds for one whose own time-out rings along with ours, as the loop was late
 _CLOSE_TRIES = 3  # GeneratorExits: one for the coroutine, one for a clean-up of its own that waits, one to spare
 
 
@@ -34,6 +35,7 @@ class Drive:
         "_deadlines",
         "_gate",
         "_grace",
+        "_has_last_word",
         "_has_lost_patience",
         "_must_cancel",
         "_task",
@@ -78,12 +80,13 @@ class Drive:
     async def rest(self, within: float, grace: float) -> None:
         """Run it to its end, at most `within` seconds; cancelled then, it may clean up for `grace` seconds.
 
-        One that was late, whatever came of it, is `is_late` and raises nothing. Otherwise it raises what the coroutine
-        raises, and CancelledError if it had to be closed because it ignored that the calling task was cancelled.
+        One that was late, whatever came of it, is `is_late` and raises nothing; not so one that is ending just then, by
+        a time-out of its own, and ends at once. Otherwise it raises what the coroutine raises, and CancelledError if it
+        had to be closed because it ignored that the calling task was cancelled.
         """
         self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
-        self._has_lost_patience = False
+        self._has_lost_patience = self._has_last_word = False
         self._gate: asyncio.Future[None] | None = None
         self._grace = grace
         self._deadlines = [deadline(max(0.0, within), self._expire)]
@@ -193,6 +196,10 @@ class Drive:
             self._must_cancel = True
 
     def _expire(self) -> None:
+        if self.is_cancelled and not self._has_last_word:  # it is told already, and may know what it could not see
+            self._has_last_word = True
+            self._deadlines.append(deadline(min(_LAST_WORD, self._grace), self._expire))
+            return
         self.is_late = True
         self._cancel()
         self._deadlines.append(deadline(self._grace, self._lose_patience))

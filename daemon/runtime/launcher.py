@@ -4,8 +4,8 @@ Run as `python -I -S launcher.py CONTROL_FD PARENT_PID`, by path, with nothing o
 control socket is a request: four descriptors, which are a status pipe, the command's stdout and stderr, and a file with
 its folder, arguments and environment (`daemon.runtime.starter` writes it). Into the status pipe go lines of a word and
 a number: `pid` once the command has a session of its own; `fork`, `chdir` or `exec` with the errno, if that failed;
-and after `pid`, when all is over, `end` with the exit code, or minus the signal that killed it. What is empty when it
-is read was withdrawn.
+and after `pid`, when all is over, `end` with the exit code, or minus the signal that killed it. Whoever seals the file
+first has it, this process or heald: what heald has sealed is not begun, now or later.
 
 Why a process of its own: whoever starts a command stands still until it has become one, and a command must be tied to
 heald's life between fork and exec. A `preexec_fn` does that in a forked copy of a threaded daemon, which may deadlock
@@ -21,12 +21,14 @@ import _signal  # type: ignore[import-not-found]  # typeshed describes it as `si
 import _socket
 import ctypes
 import errno
+import fcntl
 import os
 import select
 import struct
 import sys
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
+_NOT_YET = b"heald-begins"  # the name of a process that is to become a command: exec gives it another
 _CANNOT = 127  # as shells say it; nobody looks, the status pipe tells
 _DESCRIPTORS = 4  # of one request
 _NOT_FOR_US = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
@@ -39,6 +41,7 @@ class Launcher:
     def __init__(self, control: int, libc: ctypes.CDLL) -> None:
         self._control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
         self._libc = libc
+        self._name = ctypes.create_string_buffer(_NOT_YET)
         self._pid = os.getpid()
         self._running: dict[int, int] = {}  # the status pipe of each command that was not reaped yet, by its pid
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -91,36 +94,22 @@ class Launcher:
     def _start(self, status: int, stdout: int, stderr: int, request: int) -> bool:
         """Fork a command; if that succeeds, its status pipe is kept."""
         try:
-            size = os.fstat(request).st_size
-            written = os.pread(request, size, 0)
-            if not written or len(written) < size:  # emptied before, or as it was read: never run a part of it
-                raise OSError(errno.ECANCELED, "withdrawn")
-            folder, count, *words = written.split(b"\0")
-            argv, variables = words[: int(count)], words[int(count) :]
-            environment = dict(variable.split(b"=", 1) for variable in variables)
+            fcntl.fcntl(request, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)  # fails if it was sealed, so withdrawn, before
             pid = os.fork()
-        except (OSError, MemoryError) as error:
+        except OSError as error:
             _tell(status, b"fork", _errno_of(error))
             return False
         if pid == 0:
-            self._become(folder, argv, environment, status=status, stdout=stdout, stderr=stderr)
+            self._become(status=status, stdout=stdout, stderr=stderr, request=request)
         self._running[pid] = status
         return True
 
-    def _become(
-        self,
-        folder: bytes,
-        argv: list[bytes],
-        environment: dict[bytes, bytes],
-        *,
-        status: int,
-        stdout: int,
-        stderr: int,
-    ) -> None:
+    def _become(self, *, status: int, stdout: int, stderr: int, request: int) -> None:
         """In the child: become the command, or say why not. Does not return."""
         stage = b"fork"
         try:
             os.setsid()
+            self._libc.prctl(_PR_SET_NAME, ctypes.addressof(self._name), 0, 0, 0)
             self._libc.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0)
             if os.getppid() != self._pid:  # it died before the kernel was asked: nobody wants the command any more
                 return
@@ -133,6 +122,7 @@ class Launcher:
             for pipe in self._running.values():
                 os.close(pipe)
             _tell(status, b"pid", os.getpid())
+            folder, argv, environment = _read(request)  # here, since a large one would stay in the launcher's memory
             if folder:
                 stage = b"chdir"
                 os.chdir(folder)
@@ -142,6 +132,17 @@ class Launcher:
             _tell(status, stage, _errno_of(error))
         finally:
             os._exit(_CANNOT)
+
+
+def _read(request: int) -> tuple[bytes, list[bytes], dict[bytes, bytes]]:
+    """Folder, arguments and environment."""
+    size = os.fstat(request).st_size
+    written = os.pread(request, size, 0)
+    if len(written) < size:  # never run a part of it
+        raise OSError(errno.EIO, "not all of it can be read")
+    folder, count, *words = written.split(b"\0")
+    argv, variables = words[: int(count)], words[int(count) :]
+    return folder, argv, dict(variable.split(b"=", 1) for variable in variables)
 
 
 def _execute(argv: list[bytes], environment: dict[bytes, bytes]) -> None:

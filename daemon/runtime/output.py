@@ -27,7 +27,10 @@ class Output:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[tuple[int, int]]:
-        """The ends for the command; ours are read from now on."""
+        """The ends for the command; ours are read from now on. Those of one that was not begun are done with."""
+        for stream in tuple(self._open):
+            self._close(stream)
+        self._closed.clear()
         with contextlib.ExitStack() as theirs:
             ends = []
             for stream in self._kept:

@@ -11,17 +11,19 @@ import asyncio
 import os
 import signal
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 from daemon.protocols import Completed
+from daemon.runtime.groups import Standing, is_dead, signal_group, standing_of
 from daemon.runtime.output import STDERR, STDOUT, Output
-from daemon.runtime.starter import Command, encode, ready
+from daemon.runtime.request import encode
+from daemon.runtime.starter import Command, ready
 
 WITHHELD = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY", "MAINPID", "INVOCATION_ID")
 """What no command gets: beginnings of names of variables by which systemd talks to heald alone."""
 
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DRAIN = 0.25  # seconds after its end in which a command's output may still arrive; a grandchild may hold the pipe
+_LAUNCHERS = 2  # that are asked for one command, the second if the first is lost before it began it
 _REAP = 5.0  # seconds after SIGKILL until we stop waiting: a process in an uninterruptible sleep dies when it can
 _FIRST_POLL, _POLL = 0.01, 0.2  # seconds between looks at a process group that was asked to end, doubling
 
@@ -49,7 +51,7 @@ async def run_command(
     began = loop.time()
     request = encode(argv, _environment(env, withhold), cwd)
     with Output(output_limit) as output:
-        command, timed_out = await _to_its_end(request, output, timeout=timeout, grace=grace)
+        command, timed_out = await _by_a_launcher(request, output, timeout=timeout, grace=grace)
         seconds = loop.time() - began
         await output.drain(min(_DRAIN, grace) if timed_out else _DRAIN)
     if not timed_out:
@@ -66,12 +68,23 @@ async def run_command(
     )
 
 
-async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: float) -> tuple[Command, bool]:
+async def _by_a_launcher(request: bytes, output: Output, *, timeout: float, grace: float) -> tuple[Command, bool]:
+    """As `_to_its_end`, by another launcher where one is lost before it began it."""
+    until = asyncio.get_running_loop().time() + timeout
+    for _ in range(_LAUNCHERS):
+        command, timed_out = await _to_its_end(request, output, until=until, timeout=timeout, grace=grace)
+        if not command.is_handed_back:
+            break
+    return command, timed_out
+
+
+async def _to_its_end(
+    request: bytes, output: Output, *, until: float, timeout: float, grace: float
+) -> tuple[Command, bool]:
     """Have it begun, and wait for its end or bring that about; true if it was for a time-out."""
     command: Command | None = None
-    has_begun = False
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout_at(until):
             starter = await ready()
             with starter.slot(), output.writing() as ends:
                 command = starter.ask(request, *ends)
@@ -79,9 +92,7 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
     except TimeoutError:
         if command is not None and command.ended.is_set():  # in the same moment
             return command, False
-        has_begun = command is not None and command.pid is not None
-        if command is not None:
-            await _end(command, grace)
+        standing = Standing.NOT_YET if command is None else await _end(command, grace)
     except asyncio.CancelledError:
         if command is not None:
             await _end(command, grace)
@@ -91,12 +102,14 @@ async def _to_its_end(request: bytes, output: Output, *, timeout: float, grace: 
             _kill(command)
         raise
     else:
-        if command.lost is not None and command.pid is not None:
-            _signal_group(command.pid, signal.SIGKILL)  # itself was killed with the launcher; this is for its children
+        if command.is_killed and command.pid is not None:
+            signal_group(command.pid, signal.SIGKILL)  # it was, with its launcher; this is for its children
         return command, False
-    if command is None or not has_begun:  # says nothing of what the command is about, so it is no time-out of its own
+    if command is None or standing is Standing.NOT_YET:  # says nothing of what the command is about, so is no time-out
         raise OSError(f"it was not begun within {timeout:.3g}s")
-    return command, True
+    if standing is Standing.OVER and not command.ended.is_set():  # nor does this
+        raise OSError("it ended, and the process that starts commands did not say how")
+    return command, standing is Standing.RUNS
 
 
 def _environment(env: Mapping[str, str] | None, withhold: Collection[str]) -> dict[str, str]:
@@ -116,65 +129,45 @@ def _raise_unless_run(command: Command, argv: Sequence[str], cwd: str | None) ->
         raise OSError("it was ended before it began")
 
 
-async def _end(command: Command, grace: float) -> None:
-    """End its process group: SIGTERM, after `grace` seconds SIGKILL; at once if we are cancelled meanwhile."""
+async def _end(command: Command, grace: float) -> Standing:
+    """End its process group: SIGTERM, after `grace` seconds SIGKILL; at once if we are cancelled meanwhile.
+
+    Returns how far it had come by itself.
+    """
     if command.ended.is_set():
-        return  # what has its number now may be another's
+        return Standing.OVER  # what has its number now may be another's
+    standing = Standing.NOT_YET if command.pid is None else standing_of(command.pid)
     if command.pid is None:
-        command.withdraw()
-    else:
+        if command.withdraw():
+            return standing
+    elif standing is not Standing.OVER:
         await _ask_to_end(command, command.pid, grace)
     try:
         async with asyncio.timeout(_REAP):
             await command.ended.wait()
-    except TimeoutError:
-        return  # it cannot be killed now; SIGKILL is pending, and the record says that it was ended
-    finally:
-        if command.pid is None and not command.ended.is_set():
-            command.starter.retire()  # it is stopped, or hangs: others shall not wait for it
+    except TimeoutError:  # it cannot be killed now; SIGKILL is pending, and the record says that it was ended
+        command.starter.count_stuck(command)
+    return standing
 
 
 def _kill(command: Command) -> None:
     if not command.ended.is_set():
         command.withdraw()
         if command.pid is not None:
-            _signal_group(command.pid, signal.SIGKILL)
+            signal_group(command.pid, signal.SIGKILL)
 
 
 async def _ask_to_end(command: Command, group: int, grace: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + grace
-    is_there = _signal_group(group, signal.SIGTERM)
-    _signal_group(group, signal.SIGCONT)  # a stopped process would never hear of it
+    is_there = signal_group(group, signal.SIGTERM)
+    signal_group(group, signal.SIGCONT)  # a stopped process would never hear of it
     pause = _FIRST_POLL
     try:
         while is_there and loop.time() < deadline:
             await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
             pause = min(2 * pause, _POLL)
-            is_there = _signal_group(group, 0) and not (command.ended.is_set() and _is_dead(group))
+            is_there = signal_group(group, 0) and not (command.ended.is_set() and is_dead(group))
     finally:
         if is_there:
-            _signal_group(group, signal.SIGKILL)
-
-
-def _signal_group(pid: int, number: int) -> bool:
-    """Send a signal to a process group; false if it is gone."""
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # only members that changed their user are left: they are there, and not ours to end
-    return True
-
-
-def _is_dead(group: int) -> bool:
-    """Whether all that is left of a process group are zombies, which a lazy PID 1 (in a container) may never reap."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_bytes().rpartition(b")")[2].split()  # state, parent, group, ...
-        except OSError:  # it has ended meanwhile, or is not ours to see
-            continue
-        if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
-            return False
-    return True
+            signal_group(group, signal.SIGKILL)

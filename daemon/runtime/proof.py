@@ -16,6 +16,7 @@ from daemon.runtime.board import Board
 from daemon.runtime.outlooks import Outlooks
 from daemon.runtime.planning import plan
 from daemon.runtime.standing import Place, Standings
+from daemon.runtime.unread import unread
 from daemon.runtime.would import would_report
 from daemon.store.store import Store
 
@@ -127,6 +128,8 @@ class Proof:
             incident = await self._store.incident(name)
         if incident is None:
             known = [*self._bindings.rules, *self._bindings.setup.services, *self._board.incidents]
+            if (written := await unread(name, self._bindings.setup.path)) is not None:
+                raise LookupError(written)
             near = did_you_mean(name, known)
             raise LookupError(f"there is no rule, service or incident {name}" + (f"; {near}" if near else ""))
         story = await self._story(incident)

@@ -9,7 +9,7 @@ from daemon.model.track import HistoryRow
 from daemon.store.worker import when_done
 
 BATCH = 500  # rows that are written at once, without waiting for the next batch
-MOST = 20_000  # rows that wait at most while the store takes no writes: some 10 MB
+MOST = 20_000  # rows that wait at most, beside as many that are with the thread: some 10 MB each
 
 
 class Batches:
@@ -43,6 +43,9 @@ class Batches:
         """Write all that waits. If that fails it waits again; the rest of what was cut short is written next."""
         rows = list(self._rows)
         self._rows.clear()
+        return self._give(rows)
+
+    def _give(self, rows: list[HistoryRow]) -> "asyncio.Future[int]":
         self.writing += len(rows)
         future = self._under_way = self._write(rows)
         when_done(future, lambda: self._written(rows, future))
@@ -61,14 +64,10 @@ class Batches:
             return
         error = done.exception()
         if isinstance(error, StoreError):
-            self._put_back(rows)
+            self._rows.extendleft(reversed(rows))
+            self._bound()
         elif error is None and done.result() < len(rows):
-            self._put_back(rows[done.result() :])
-            self.write()
-
-    def _put_back(self, rows: list[HistoryRow]) -> None:
-        self._rows.extendleft(reversed(rows))
-        self._bound()
+            self._give(rows[done.result() :])  # never back among those that wait, which may be as many as there may be
 
     def _bound(self) -> None:
         while len(self._rows) > MOST:

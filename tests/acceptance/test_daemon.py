@@ -54,8 +54,11 @@ def metrics(daemon: DaemonProcess) -> dict[str, float]:
     return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
-def test_a_sick_service_is_found_restarted_verified_and_remembered(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path, rules(tmp_path)) as daemon:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_sick_service_is_found_restarted_verified_and_remembered(tmp_path: Path, loop: str) -> None:
+    text = rules(tmp_path).replace("mode: act", f"mode: act, uvloop: {str(loop == 'uvloop').lower()}")
+    with DaemonProcess(tmp_path, text) as daemon:
+        assert daemon.lines("started")[0]["loop"] == loop
         wait_until(lambda: daemon.status()["checks"][0]["state"] == "up")
         (tmp_path / "well").unlink()
         wait_until(lambda: any(it["state"] == "resolved" for it in daemon.incidents()))

@@ -4,9 +4,11 @@ import encodings
 from typing import Any
 
 import pytest
+from context import LocalContext
 
-from checks._http_judge import judge_json, judge_status, judge_text, parse_json, read_sample
+from checks._http_judge import judge_json, judge_pattern, judge_status, judge_text, parse_json, read_sample
 from checks._http_message import Answer
+from checks._net import Look
 from daemon.plugin import Sample, SickError
 
 DOCUMENT = {
@@ -42,13 +44,16 @@ def test_any_other_status_says_what_was_expected(status: int) -> None:
     assert why(error) == f"the status is {status}, expected is 200-299, 404"
 
 
-def test_a_body_has_to_contain_and_to_match() -> None:
-    judge_text(answer(b"all is fine"), "is fine", r"^all\b")
-    judge_text(answer(b"\xff\x00"), None, None)  # nobody asks
+async def test_a_body_has_to_contain_and_to_match() -> None:
+    look = Look(LocalContext())
+    judge_text(answer(b"all is fine"), "is fine")
+    judge_text(answer(b"\xff\x00"), None)  # nobody asks
+    await judge_pattern(answer(b"all is fine"), r"^all\b", look)
+    await judge_pattern(answer(b"\xff\x00"), None, look)
     with pytest.raises(SickError, match=r"^the body does not contain expect_body$"):
-        judge_text(answer(b"all is lost"), "fine", None)
+        judge_text(answer(b"all is lost"), "fine")
     with pytest.raises(SickError, match=r"^the part of the body that was read does not match expect_regex$"):
-        judge_text(answer(b"all is lost", is_cut=True), None, "fine")
+        await judge_pattern(answer(b"all is lost", is_cut=True), "fine", look)
 
 
 @pytest.mark.parametrize(
@@ -63,19 +68,19 @@ def test_a_body_has_to_contain_and_to_match() -> None:
     ],
 )
 def test_text_is_read_in_the_charset_that_was_named_or_in_utf_8(body: bytes, charset: str | None) -> None:
-    judge_text(answer(body, charset=charset), "Grüße", None)
+    judge_text(answer(body, charset=charset), "Grüße")
 
 
 def test_the_names_of_charsets_that_servers_make_up_are_not_remembered() -> None:
     known = len(encodings._cache)  # where codecs.lookup keeps what it was asked
     for number in range(3):
-        judge_text(answer(b"hello", charset=f"made-up-{number}"), "hello", None)
+        judge_text(answer(b"hello", charset=f"made-up-{number}"), "hello")
     assert len(encodings._cache) == known
 
 
 def test_what_is_no_text_is_survived() -> None:
     with pytest.raises(SickError, match="does not contain"):
-        judge_text(answer(b"\xff\xfe\xfd"), "x", None)
+        judge_text(answer(b"\xff\xfe\xfd"), "x")
 
 
 @pytest.mark.parametrize(

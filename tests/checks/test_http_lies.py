@@ -13,6 +13,8 @@ from checks import http
 
 pytestmark = pytest.mark.usefixtures("either_speaker")
 OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
 
 
 async def look(port: int, timeout: float = 5.0, **options: Any) -> dict[str, Any]:
@@ -64,6 +66,13 @@ async def test_an_odd_but_whole_answer_is_up(answer: bytes) -> None:
     async with serving(answering(answer)) as port:
         samples = await look(port)
     assert (samples["up"], samples["status"]) == (1.0, 200.0)
+
+
+@pytest.mark.parametrize("status", [b"000", b"007", b"099"])
+async def test_a_status_that_there_cannot_be_is_no_interim_answer(status: bytes) -> None:
+    answer = b"HTTP/1.1 " + status + b" what\r\nContent-Length: 2\r\n\r\nok"
+    async with serving(answering(answer, then_wait=True)) as port:
+        assert (await look(port, timeout=3.0))["error"] in {"malformed", "status"}  # and is not waited for
 
 
 async def test_nobody_listening_is_refused() -> None:
@@ -177,6 +186,46 @@ async def test_an_endless_body_is_read_only_to_its_limit() -> None:
     async with serving(talk) as port:
         samples = await look(port, body_limit="100000B")
     assert (samples["up"], samples["body_bytes"], samples["truncated"]) == (1.0, 100_000.0, True)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        pytest.param(b"", INTERIM, id="interim answers"),
+        pytest.param(b"", b"\r\n", id="empty lines"),
+        pytest.param(OK, b"X: y\r\n", id="headers"),
+        pytest.param(CHUNKED + b"5;", b"a=b;", id="an extension"),
+        pytest.param(CHUNKED, b"0", id="a length"),
+        pytest.param(CHUNKED, b"1;" + b"a" * 8000 + b"\r\nx\r\n", id="extensions"),
+        pytest.param(CHUNKED + b"2\r\nok\r\n0\r\n", b"X: y\r\n", id="trailers"),
+    ],
+)
+async def test_what_never_ends_and_is_no_body_is_not_waited_out(begin: bytes, more: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begin)
+        while True:
+            writer.write(more * (8192 // len(more) + 1))
+            await writer.drain()
+
+    async with serving(talk) as port:
+        assert (await look(port, timeout=10.0))["error"] == "malformed"
+
+
+async def test_a_body_in_crumbs_is_read_whole() -> None:
+    async with serving(answering(CHUNKED + b"1;a=b\r\nx\r\n" * 50_000 + b"0\r\n\r\n")) as port:
+        samples = await look(port)
+    assert (samples["error"], samples["body_bytes"]) == ("", 50_000.0)
+
+
+async def test_a_packed_body_that_unpacks_to_no_more_than_it_is_is_read_whole() -> None:
+    noise = random.Random(7).randbytes(2**20)
+    packed = zlib.compressobj(9, wbits=31)
+    body = packed.compress(noise) + packed.flush()
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with serving(answering(head + body)) as port:
+        samples = await look(port)
+    assert (samples["error"], samples["body_bytes"], samples["truncated"]) == ("", 2.0**20, False)
 
 
 async def test_a_decompression_bomb_is_read_only_to_its_limit() -> None:

@@ -57,7 +57,13 @@ def test_what_is_no_url_of_http_is_a_fault_of_the_target(location: str) -> None:
     assert raised.value.word == "redirects"
 
 
-@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "[fe80::1]", "[ff02::1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "224.0.0.1", "255.255.255.255", "[fe80::1]", "[ff02::1]", "3758096385", "0xe0000001", "4294967295", "224.1",
+        "0340.0.0.1", "[::ffff:224.0.0.1]", "[::ffff:255.255.255.255]",
+    ],
+)  # fmt: skip
 def test_an_address_that_no_server_has_is_a_fault_of_the_target(host: str) -> None:
     """There is no route to it from here, which would be UNKNOWN."""
     with pytest.raises(SickError, match="no server's") as raised:

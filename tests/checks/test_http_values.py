@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from checks._http_values import HeaderHost, JsonPath, Regex, StatusRange, Url, check_header, keys_of
+from checks._http_values import HeaderHost, JsonPath, StatusRange, Url, check_header, keys_of
+from checks._patterns import Pattern
 
 
 def refused(kind: Any, value: object) -> str:
@@ -70,8 +71,8 @@ def test_a_path_without_a_key_is_refused(path: str) -> None:
 
 
 def test_a_regular_expression_that_is_none_says_why() -> None:
-    assert TypeAdapter(Regex).validate_python("^a+$") == "^a+$"
-    assert refused(Regex, "(").startswith("this is not a regular expression: missing ), unterminated subpattern")
+    assert TypeAdapter(Pattern).validate_python("^a+$") == "^a+$"
+    assert refused(Pattern, "(").startswith("this is not a regular expression: missing ), unterminated subpattern")
 
 
 @pytest.mark.parametrize("host", ["shop.example", "shop.example:8443", "[::1]:80"])

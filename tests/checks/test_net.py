@@ -1,10 +1,13 @@
 """What a look measures: stages, their sums, and what is left out."""
 
+import socket
+
 import pytest
 from context import LocalContext
 
-from checks._net import OWN_STAGE, Look
+from checks._net import OWN_STAGE, Look, connect
 from daemon.testing.virtual import pass_time, run_virtual
+from tests.lab.processes import open_files
 
 
 def look_of(work):
@@ -62,3 +65,12 @@ def test_an_address_adds_nothing_to_what_names_took():
         assert look.literal("192.0.2.1", 80) is not None
 
     assert look_of(work).samples == {"dns_seconds": 0.25}
+
+
+@pytest.mark.parametrize("there", [1, 2], ids=["alone", "in a race"])
+async def test_a_connection_that_cannot_even_be_begun_is_closed(there: int):
+    before = open_files()
+    with pytest.raises(OverflowError) as raised:  # which holds the frames, and what is in them
+        await connect([(socket.AF_INET, ("127.0.0.1", 70_000))] * there, "no such port")
+    assert open_files() == before
+    assert raised.traceback

@@ -25,6 +25,7 @@ settings:
   concurrency: 100
   history: {for: 2d, size: 64MiB}
   listen: "[::1]:9000"
+  uvloop: true
 services:
   disk: {}
   postgres: {depends_on: [disk], run_by: {command: {restart: [restart-db]}}, limit: [1/6h]}
@@ -102,6 +103,7 @@ def test_settings_are_as_they_are_written(read: Load) -> None:
         history_for=2 * 86400.0,
         history_size=64 * 2**20,
         listen="[::1]:9000",
+        uvloop=True,
     )
 
 

@@ -40,6 +40,31 @@ async def test_the_oldest_beyond_a_thousand_and_what_is_idle_too_long_are_closed
     assert kept.take("fresh") is None
 
 
+async def test_one_that_is_idle_too_long_is_closed_though_others_of_its_place_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    kept, one, other, unused = Kept(300, 1000), Idle(), Idle(), Idle()
+    for each in (unused, one, other):
+        kept.give("a", each)
+    for _ in range(10):
+        assert {kept.take("a"), kept.take("a")} == {one, other}
+        kept.give("a", one)
+        now += 61
+        kept.give("a", other)
+    assert (unused.is_open, one.is_open, other.is_open) == (False, True, True)
+    assert [kept.take("a") for _ in range(3)] == [other, one, None]
+
+
+async def test_beyond_the_most_only_the_oldest_of_a_place_is_closed() -> None:
+    kept, given = Kept(300, 3), [Idle() for _ in range(4)]
+    for each in given:
+        kept.give("a", each)
+    assert [each.is_open for each in given] == [False, True, True, True]
+    assert [kept.take("a") for _ in range(4)] == [given[3], given[2], given[1], None]
+
+
 async def test_it_is_opened_with_its_settings_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = await connect(Options(most=1), check_context())
     first, second = Idle(), Idle()

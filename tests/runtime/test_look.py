@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from daemon.deadlines import Within
 from daemon.errors import CheckError
 from daemon.model.check import Check, Dimension, Reading, SampleSpec
 from daemon.runtime.look import Looks
@@ -266,6 +267,23 @@ def test_what_it_returns_or_raises_once_it_was_cancelled_is_too_late():
     for plugin in (returns, raises):
         run = seen(plugin)
         assert (run.error, run.timed_out) == ("check type fake did not end within 5s", True)
+
+
+def test_a_time_out_of_its_own_that_the_loop_comes_late_to_is_still_its_word():
+    def ending(after):
+        async def check(options, context):
+            try:
+                with Within(5.0):  # rings with the daemon's, as on a loop that stood still over both
+                    await pass_time(60)
+            except TimeoutError:
+                await pass_time(after)
+                return [UP]
+
+        return seen(check)
+
+    assert (ending(0.0).error, ending(0.2).error) == (None, None)
+    run = ending(0.5)
+    assert (run.error, run.timed_out, seconds(run)) == ("check type fake did not end within 5s", True, 5.25)
 
 
 def _said(caplog) -> list[str]:

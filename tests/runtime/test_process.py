@@ -84,7 +84,7 @@ async def test_a_launcher_that_fails_is_not_taken_for_the_command(
 ) -> None:
     broken = tmp_path / "launcher.py"
     broken.write_text("import no_such_module\n")
-    monkeypatch.setattr("daemon.runtime.starter._LAUNCHER", str(broken))
+    monkeypatch.setattr("daemon.runtime.launcher_process._LAUNCHER", str(broken))
     with pytest.raises(OSError, match=r"starts commands ended .*no_such_module"):
         await run_command(["true"], timeout=10)
 

@@ -316,6 +316,30 @@ def test_an_unknown_name_is_answered_with_what_was_meant(tmp_path: Path) -> None
         explain(World(tmp_path), "api-dwn")
 
 
+def test_a_rule_that_was_written_since_the_file_was_read_is_not_in_use(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("version: 1\n")
+    world = World(tmp_path, HEAD.replace("version: 1", "version: 1\ninclude: [more.yaml]") + RULE)
+    world.file.write_text(world.file.read_text() + "  api-slow: {check: api, when: up == 2}\n")
+    line = len(world.file.read_text().splitlines())
+    (world.folder / "more.yaml").write_text("version: 1\nservices:\n  new: {}\n")
+    with pytest.raises(LookupError) as told:
+        explain(world, "api-slow")
+    assert str(told.value) == (
+        f"rule api-slow stands in {world.file}:{line}, but is not in use: heald runs the file as it was when it was "
+        "read. `heald validate` says whether it is good, `heald reload` takes it into use"
+    )
+    with pytest.raises(LookupError, match=rf"service new stands in {world.folder}/more.yaml:3, but is not in use"):
+        explain(world, "new")
+    assert explain(world, "api-down").kind == "rule"
+
+
+def test_a_file_that_cannot_be_read_by_now_leaves_an_unknown_name_unknown(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.file.write_text("rules: [")
+    with pytest.raises(LookupError, match="there is no rule, service or incident api-slow"):
+        explain(world, "api-slow")
+
+
 def test_a_service_without_rules_is_never_touched(tmp_path: Path) -> None:
     told = explain(World(tmp_path), "db")
     assert told.answer == "no rule judges a check of service db, so heald never acts on it"

@@ -119,6 +119,24 @@ async def test_the_rest_of_a_batch_stands_before_the_next_one(store: Store) -> N
     assert [row.samples["up"] for row in found["api_health"]] == [float(number) for number in range(BATCH + 1)]
 
 
+async def test_a_batch_that_is_cut_short_loses_nothing_though_others_came_in_meanwhile(store: Store) -> None:
+    """As after a full disk: as many rows as may wait are with the thread, and as many again come in."""
+    is_free = threading.Event()
+    store._worker.call(is_free.wait)
+    for first in (0, MOST):
+        store._batches.add(history_row(up=float(first + number)) for number in range(MOST))
+        if not first:
+            store._batches.write()
+    claim = asyncio.create_task(store.claim(attempt(), [], lambda _: None))
+    await asyncio.sleep(0)
+    is_free.set()
+    await claim
+    await store._write_history()
+    assert (store.dropped, store.queued) == (0, 0)
+    found = await store.history({"api_health": 60.0}, most=2 * MOST)
+    assert [row.samples["up"] for row in found["api_health"]] == [float(number) for number in range(2 * MOST)]
+
+
 async def test_the_rest_of_a_batch_is_written_before_the_store_is_closed(tmp_path: Path, clock: HandClock) -> None:
     store = await Store.open(tmp_path, clock)
     assert await a_batch_cut_short(store) == [AT_ONCE]

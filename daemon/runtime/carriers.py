@@ -1,13 +1,14 @@
 """Who carries runs out: one task, one run after the other, until it meets one that waits for something.
 
 Most runs of many checks never wait, and a task for each, with its first step, its end and who is told of it, costs a
-tenth of a run. A run that waits has the task that met it for itself, and another goes on with the next.
+tenth of a run. A run that waits has the task that met it for itself, and another goes on with the next. A task whose
+run has ended goes on with what waits, or stands by until it is called.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 
 from daemon.logs import log
@@ -19,6 +20,7 @@ from daemon.runtime.timetable import Slot
 
 AT_ONCE = 4  # runs that begin in one step of the loop, which then sees to all else; each step costs 8 µs
 CLAIM_PATIENCE = 0.02  # seconds that runs wait for a claim; more than most disks take, less than anybody misses
+_MOST_IDLE = 100  # tasks that stand by: as many as runs wait for an answer at once; each has 3 KB
 _CANCEL_GRACE = 2.0  # seconds cancelled runs may take to end; a plug-in that ignores it is closed before (`look`)
 
 
@@ -68,6 +70,7 @@ class Carriers:
         self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
         self._current: asyncio.Task[None] | None = None  # of these the one that begins more
+        self._idle: list[tuple[asyncio.Task[None], asyncio.Future[None]]] = []  # those that stand by for a call
 
     def drop_unwanted(self) -> None:
         """Forget what waits and is not wanted any more: a reload removed it."""
@@ -75,28 +78,51 @@ class Carriers:
 
     def begin(self) -> None:
         """Have what waits begin, in order, while there are places."""
-        if self._current is None and self._may_begin():
-            self._current = task = asyncio.get_running_loop().create_task(self._carry())
-            self._tasks.add(task)
-            task.add_done_callback(self._put_down)
+        if self._current is not None or not self._may_begin():
+            return
+        while self._idle:
+            task, called = self._idle.pop()
+            if not called.done():  # else it was cancelled
+                self._current = task
+                called.set_result(None)
+                return
+        self._current = task = asyncio.get_running_loop().create_task(self._carry(), context=Context())  # of no run
+        self._tasks.add(task)
+        task.add_done_callback(self._put_down)
 
     def _may_begin(self) -> bool:
         return bool(self.waiting) and self.in_flight < self.concurrency and not self.is_at_rest
 
     async def _carry(self) -> None:
         """Begin a few, and more with the loop's next step: all at once would be ready at once, and all else wait."""
+        carrier = asyncio.current_task()
         try:
-            while self._may_begin():
-                if (claim := self._claim()) is not None:
-                    await asyncio.wait({claim}, timeout=CLAIM_PATIENCE)
-                now = self._clock.steady()
-                is_one = claim is None and self._decisions is not None and self._decisions.is_deciding()
-                for _ in range(1 if is_one else AT_ONCE):  # after a claim a few: the next may have come already
-                    if self._may_begin() and await self._carry_out(self.waiting.popleft(), now):
+            while carrier is not None and not carrier.cancelling():
+                while self._current is carrier and self._may_begin():
+                    if (claim := self._claim()) is not None:
+                        await asyncio.wait({claim}, timeout=CLAIM_PATIENCE)
+                    now = self._clock.steady()
+                    is_one = claim is None and self._decisions is not None and self._decisions.is_deciding()
+                    for _ in range(1 if is_one else AT_ONCE):  # after a claim a few: the next may have come already
+                        if not self._may_begin() or not await self._carry_out(carrier, self.waiting.popleft(), now):
+                            break
+                    else:
+                        await asyncio.sleep(0)
+                    if carrier.cancelling():
                         return
-                await asyncio.sleep(0)
+                if self.is_at_rest or len(self._idle) >= _MOST_IDLE:
+                    return
+                await self._stand_by(carrier)
         except Exception as error:  # noqa: BLE001  # a bug of ours
             self._on_failure(error)
+
+    async def _stand_by(self, carrier: asyncio.Task[None]) -> None:
+        """Wait for a call to begin more."""
+        if self._current is carrier:
+            self._current = None
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.append((carrier, called))
+        await called
 
     def _claim(self) -> "asyncio.Future[Any] | None":
         """The claim to wait for, each once and for a moment at most: a disk that is slow stops no run."""
@@ -106,11 +132,11 @@ class Carriers:
         self._waited_for = claim
         return claim
 
-    async def _carry_out(self, slot: Slot, now: float) -> bool:
-        """One run; true if the task that carries it is to end with it."""
-        if slot.check is None or slot.wanted is None or self._current is None:
-            return False
-        carrier, is_last, is_cancelled = self._current, True, False
+    async def _carry_out(self, carrier: asyncio.Task[None], slot: Slot, now: float) -> bool:
+        """One run; true if it never waited, and did not cancel its task, so that the next can follow at once."""
+        if slot.check is None or slot.wanted is None:
+            return True
+        is_through = is_cancelled = False
         slot.ran_for, slot.wanted = slot.wanted, None
         slot.is_running = True
         self.in_flight += 1
@@ -122,14 +148,17 @@ class Carriers:
             self.begin()
             await rest_in(context, run, waits_for)
         except StopIteration:  # it never had to wait
-            is_last = is_cancelled = carrier.cancelling() > 0
+            is_cancelled = carrier.cancelling() > 0
+            is_through = not is_cancelled
         except asyncio.CancelledError:
             is_cancelled = True
         finally:
             self.in_flight -= 1
             slot.is_running = False
+        if self._current is None and not carrier.cancelling():
+            self._current = carrier  # it goes on with what waits
         self._on_end(slot, is_cancelled)
-        return is_last
+        return is_through
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
         """A task has ended."""
@@ -139,7 +168,10 @@ class Carriers:
             self.begin()
 
     async def drain(self, grace: float) -> None:
-        """Let runs in flight end within `grace` seconds, then cancel them."""
+        """Begin nothing more; let runs in flight end within `grace` seconds, then cancel them."""
+        self.is_at_rest = True
+        for task, _ in self._idle:
+            task.cancel()
         await drain(self._tasks, grace=grace, cancelled=_CANCEL_GRACE)
         if self._tasks:
             log.error("runs_left", f"{len(self._tasks)} runs ignore their cancellation and are left behind.")

@@ -19,6 +19,7 @@ class Crew:
         self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.failures: list[Exception] = []
+        self.clock = clock
         self.carriers = Carriers(
             clock=clock,
             start_run=start_run,
@@ -29,12 +30,16 @@ class Crew:
             on_failure=self.failures.append,
         )
         self.carriers.is_at_rest = False
+        self.come_due(names)
+
+    def come_due(self, names) -> None:
+        """Have runs of these wait for a place."""
         for name in names:
             slot = Slot(name)
             slot.check = Check(
                 name=name, type="fake", options=None, every=10.0, timeout=5.0, retry_every=2.0, vanish_after=300.0
             )
-            slot.wanted = clock.steady()
+            slot.wanted = self.clock.steady()
             self.carriers.waiting.append(slot)
 
     def _end(self, slot: Slot, is_cancelled: bool) -> None:
@@ -68,6 +73,87 @@ def test_runs_that_never_wait_share_a_task_and_those_that_wait_have_one_each():
     assert tasks["d"] is tasks["e"] is tasks["f"]
     assert len({tasks[name] for name in "bcd"}) == 3
     assert crew.carriers.in_flight == 0
+
+
+def test_a_task_whose_run_has_waited_carries_the_next_and_none_stays_behind():
+    tasks: dict[str, asyncio.Task] = {}
+    seen: list[str] = []
+
+    async def scenario(clock):
+        async def start_run(check):
+            tasks[check.name] = asyncio.current_task()
+            seen.append(word.get())
+            word.set(check.name)
+            await pass_time(0.1)
+
+        crew = Crew(clock, start_run, names="abc")
+        crew.carriers.begin()
+        await pass_time(1)
+        crew.come_due("def")
+        crew.carriers.begin()
+        await pass_time(1)
+        began = clock.steady()
+        await crew.carriers.drain(60)
+        assert clock.steady() == began
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return crew
+
+    crew = run_virtual(scenario)
+    assert sorted(crew.ended) == list("abcdef")
+    assert len({tasks[name] for name in "abc"}) == 3
+    assert {tasks[name] for name in "def"} == {tasks[name] for name in "abc"}
+    assert seen == [""] * 6
+
+
+def test_a_task_that_is_cancelled_while_it_stands_by_takes_no_run_with_it():
+    tasks: list[asyncio.Task] = []
+
+    async def scenario(clock):
+        async def start_run(check):
+            tasks.append(asyncio.current_task())
+            await pass_time(0.1)
+
+        crew = Crew(clock, start_run, names="a")
+        crew.carriers.begin()
+        await pass_time(1)
+        crew.come_due("b")
+        crew.carriers.begin()
+        tasks[0].cancel()  # it is called already
+        await pass_time(1)
+        tasks[1].cancel()
+        crew.come_due("c")
+        crew.carriers.begin()
+        await pass_time(1)
+        return crew
+
+    crew = run_virtual(scenario)
+    assert (crew.ended, crew.cancelled, crew.failures) == (list("abc"), [], [])
+    assert len(set(tasks)) == 3
+
+
+def test_a_task_whose_run_outlived_its_cancellation_carries_no_other():
+    tasks: list[asyncio.Task] = []
+
+    async def scenario(clock):
+        async def start_run(check):
+            tasks.append(asyncio.current_task())
+            asyncio.get_running_loop().call_later(0.1, asyncio.current_task().cancel)
+            try:
+                await pass_time(5)
+            except asyncio.CancelledError:
+                await pass_time(0.1)
+
+        crew = Crew(clock, start_run, names="a")
+        crew.carriers.begin()
+        await pass_time(1)
+        crew.come_due("b")
+        crew.carriers.begin()
+        await pass_time(1)
+        return crew
+
+    crew = run_virtual(scenario)
+    assert (crew.ended, crew.failures) == (list("ab"), [])
+    assert tasks[0] is not tasks[1]
 
 
 def test_what_a_run_sets_in_its_context_is_there_after_it_waited_and_for_no_other_run():

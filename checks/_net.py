@@ -66,10 +66,15 @@ class Look:
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:
         """Leave the seconds of the block out of the latency: they are our own preparations."""
-        began, self.stage = self.context.clock.steady(), OWN_STAGE
+        began = self._stage_began = self.context.clock.steady()
+        self.stage = OWN_STAGE
         yield
         self.stage = ""
         self.began += self.context.clock.steady() - began
+
+    def has_been_for(self, seconds: float) -> bool:
+        """Whether it is in its stage, which `measure` or `uncounted` began, for so long."""
+        return self.context.clock.steady() - self._stage_began >= seconds
 
     def add(self, name: str, seconds: float) -> None:
         """Add to a sample that is a sum over several connections."""

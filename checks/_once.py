@@ -8,7 +8,9 @@ from checks._net import OWN_STAGE, Look
 from checks._patterns import Search
 from daemon.plugin import OWN_SHARE, CheckContext, CheckError, Reading, SickError, Within
 
+_TO_BLAME = 0.1  # of the run's time: a stage that had less of it is not what took it
 _STAGES = {
+    OWN_STAGE: "reading the authorities to trust",
     "dns_seconds": "looking up the name",
     "connect_seconds": "connecting",
     "tls_seconds": "in the TLS handshake",
@@ -17,6 +19,10 @@ _STAGES = {
     "": "reading the answer",
 }
 _SEARCH_STAGE = "search"  # the target has answered; what takes time is ours
+_OURS = {  # the resolver's silence is not the target's
+    OWN_STAGE: "the authorities to trust were not read within {}",
+    "dns_seconds": "no answer from the resolver within {}",
+}
 
 
 async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any, Any, None]]) -> Reading:
@@ -40,12 +46,11 @@ async def look_once(context: CheckContext, work: Callable[[Look], Coroutine[Any,
     except SickError as sick:
         word, detail = sick.word, str(sick)
     except TimeoutError:
-        if look.stage == OWN_STAGE:
-            raise CheckError(f"the authorities to trust were not read within {own_time:.3g}s") from None
-        if look.stage == "dns_seconds":  # the resolver's silence is not the target's
-            raise CheckError(f"no answer from the resolver within {own_time:.3g}s") from None
         if look.stage == _SEARCH_STAGE:
             raise CheckError(f"the regular expression was not searched for to the end within {own_time:.3g}s") from None
+        # One that has only just begun is not to blame: redirects, one after the other, took the time.
+        if look.stage in _OURS and look.has_been_for(own_time * _TO_BLAME):
+            raise CheckError(_OURS[look.stage].format(f"{own_time:.3g}s")) from None
         word, detail = "timeout", f"nothing within {own_time:.3g}s while {_STAGES[look.stage]}"
     return Reading(samples={"up": 0.0 if word else 1.0, "error": word, "detail": detail, **look.samples})
 

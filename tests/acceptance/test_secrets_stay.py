@@ -57,7 +57,10 @@ def test_no_command_of_the_daemon_gets_a_variable_that_is_somebody_elses_secret(
 TALKS = """version: 1
 settings: {{mode: act, allow: [run], startup_grace: 0s}}
 checks:
-  web: {{command: {{argv: [sh, -c, 'echo "I was told $1"; exit 2', x, "${{env:SHOP_TOKEN}}"]}}, every: 300ms, timeout: 5s}}
+  web:
+    command: {{argv: [sh, -c, 'echo "I was told $1"; exit 2', x, "${{env:SHOP_TOKEN}}"]}}
+    every: 300ms
+    timeout: 5s
 rules:
   web-down:
     check: web

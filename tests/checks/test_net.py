@@ -6,6 +6,8 @@ import pytest
 from context import LocalContext
 
 from checks._net import OWN_STAGE, Look, connect
+from checks._once import look_once
+from daemon.errors import CheckError
 from daemon.testing.virtual import pass_time, run_virtual
 from tests.lab.processes import open_files
 
@@ -74,3 +76,26 @@ async def test_a_connection_that_cannot_even_be_begun_is_closed(there: int):
         await connect([(socket.AF_INET, ("127.0.0.1", 70_000))] * there, "no such port")
     assert open_files() == before
     assert raised.traceback
+
+
+@pytest.mark.parametrize("stage", ["own", "dns"])
+def test_our_own_stage_is_to_blame_for_a_time_out_only_if_the_time_went_there(stage):
+    def in_stage(look):
+        return look.uncounted() if stage == "own" else look.measure("dns_seconds")
+
+    def ended(before):
+        async def work(look):
+            await pass_time(before)
+            with in_stage(look):
+                await pass_time(60)
+
+        async def scenario(clock):
+            return await look_once(LocalContext(clock=clock, timeout=10.0), work)
+
+        return run_virtual(scenario)
+
+    with pytest.raises(CheckError, match=r"within 9\.5s"):
+        ended(8.0)
+    samples = ended(9.0).samples  # redirects, each a little late
+    assert (samples["up"], samples["error"]) == (0.0, "timeout")
+    assert str(samples["detail"]).startswith("nothing within 9.5s while ")

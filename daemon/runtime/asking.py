@@ -74,9 +74,9 @@ class Asking:
     def _is_own_stop(self, resource: str, status: ServiceStatus) -> bool:
         """Whether heald itself stopped it last: by `stop`, or by a restart that did not come to its end.
 
-        What was stopped later than that can account for was stopped by somebody else. What succeeded since is passed
-        over if it was stopped before that already: it did not start it. Where the manager does not know when it was,
-        what a failed attempt left lasts as long as its incidents: they close once it was well again.
+        What was stopped later than that can account for was stopped by somebody else. An attempt is passed over if it
+        was stopped before that already: it neither stopped it nor started it. Where the manager does not know when it
+        was, what a failed attempt left lasts as long as its incidents: they close once it was well again.
         """
         now, stopped_for = self._clock.stamp(), status.stopped_for
         for attempt in reversed(self._board.attempts.values()):  # ids are of the wall clock, which may be set back
@@ -86,6 +86,8 @@ class Asking:
                 if stopped_for is None:
                     is_open = any(it in self._board.incidents for it in attempt.incidents)
                     return attempt.state is AttemptState.SUCCEEDED or is_open
+                if stopped_for > age(attempt.claimed, now) + _WHOLE_SECOND:
+                    continue
                 return since_end(attempt, now) - stopped_for <= _slack(attempt)
             if stopped_for is None or stopped_for + _WHOLE_SECOND < age(attempt.claimed, now):
                 return False

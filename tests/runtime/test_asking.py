@@ -97,6 +97,13 @@ async def test_what_heald_never_touched_was_stopped_by_a_person() -> None:
         ("restart", AttemptState.FAILED, 600.0, 605.0, False),  # it was stopped, and did not come up again
         ("restart", AttemptState.FAILED, 600.0, 540.0, False),  # its manager went on after heald gave it up
         ("restart", AttemptState.FAILED, 600.0, 30.0, True),  # somebody came, and stopped it to look
+        (
+            "restart",
+            AttemptState.FAILED,
+            600.0,
+            3600.0,
+            True,
+        ),  # heald left this part alone
     ],
 )
 async def test_heald_s_own_stops_are_told_by_when_they_were(
@@ -115,6 +122,14 @@ async def test_what_heald_did_to_it_since_its_own_stop_makes_that_nobody_elses(
     scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=1)
     scene.attempt("run", AttemptState.SUCCEEDED, ended=300.0, nth=2)  # before `start`, the last step of that ladder
     assert await scene.is_left_alone(stopped_for) is is_left_alone
+
+
+async def test_what_failed_since_its_own_stop_does_not_make_that_a_persons() -> None:
+    scene = Scene()
+    scene.attempt("stop", AttemptState.SUCCEEDED, ended=600.0, nth=1)
+    scene.attempt("run", AttemptState.FAILED, ended=300.0, nth=2)
+    assert not await scene.is_left_alone(604.0)
+    assert await scene.is_left_alone(3600.0)
 
 
 async def test_what_was_started_since_a_failed_attempt_was_stopped_by_a_person() -> None:

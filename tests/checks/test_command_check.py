@@ -70,8 +70,8 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 )
 async def test_however_a_command_hangs_it_is_sick_before_the_daemon_ends_the_run(tmp_path: Path, script: str) -> None:
     file = tmp_path / "pid"
-    async with asyncio.timeout(2):  # as the daemon does
-        reading = await run(script, argv=["sh", "-c", script, str(file)], timeout=2)
+    async with asyncio.timeout(4):  # as the daemon does
+        reading = await run(script, argv=["sh", "-c", script, str(file)], timeout=4)
     if file.exists():
         os.kill(int(file.read_text()), signal.SIGKILL)
     assert (reading.samples["up"], reading.samples["state"]) == (0.0, "critical")

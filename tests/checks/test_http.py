@@ -63,8 +63,8 @@ async def test_a_healthy_answer_is_up_with_every_stage_measured(site: str) -> No
     assert (samples["error"], samples["detail"], samples["status"]) == ("", "", 200.0)
     assert samples["dns_seconds"] == 0.0  # of an address
     stages = [samples[name] for name in ("connect_seconds", "first_byte_seconds")]
-    assert all(0 < stage < 1 for stage in stages)
-    assert sum(stages) <= samples["latency_seconds"] < 1
+    assert all(stage > 0 for stage in stages)
+    assert sum(stages) <= samples["latency_seconds"] < 5  # on a busy host, and aiohttp may be imported only now
     assert (samples["redirects"], samples["truncated"]) == (0.0, False)
     assert samples["body_bytes"] == 98
     assert "tls_seconds" not in samples

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 # For gc.set_threshold; Python has 700, 10, 10. Twenty runs that wait for an answer hold 700 objects, which would be
-# looked through a moment before they are gone. The middle generation stays a millisecond's work, and all of them are
+# looked through a moment before they are gone. With 10 the middle generation would be 5 ms of work; and all of them are
 # looked through five times as seldom.
 _THRESHOLDS = (7_000, 2, 25)
 _ALL = 2  # the generation of a collection that looks through all

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from lark import Token, Tree
-
 from daemon.engine.condition_error import ConditionError
 from daemon.engine.count import Age, CountOf, Unchanged
 from daemon.engine.dimensions import (
@@ -17,6 +15,7 @@ from daemon.engine.dimensions import (
 )
 from daemon.engine.expression import Arithmetic, Comparison, Listing, Literal, Minus, Node
 from daemon.engine.functions import Call
+from daemon.engine.grammar import Token, Tree
 from daemon.engine.logic import Junction, Not
 from daemon.engine.scope import Names, Scope
 from daemon.engine.values import read_literal

@@ -4,10 +4,8 @@ import functools
 import re
 from pathlib import Path
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-
 from daemon.engine.condition_error import ConditionError
+from daemon.engine.grammar import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
 from daemon.engine.values import UNITS, read_literal, unit_meant
 
 MOST_BYTES = 4096

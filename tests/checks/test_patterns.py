@@ -89,6 +89,12 @@ def test_what_no_text_makes_slow_does_not_load_regex(pattern: str) -> None:
     assert done.stdout == "False\n"
 
 
+def test_a_daemon_without_such_a_pattern_does_not_load_regex() -> None:
+    code = "import sys; import daemon.app, checks.http, checks.process, checks.tcp; print('regex' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("pattern", ["a+", "a{2}", r"(a)\1", "(a|b)(a|b)(a|b)(a|b)(a|b)", "a?"])
 def test_what_could_be_slow_is_bounded(pattern: str) -> None:
     assert not isinstance(_patterns._search_for(pattern), _patterns._Plain)

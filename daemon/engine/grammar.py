@@ -10,8 +10,8 @@ _is_hidden = _REGEX not in sys.modules
 if _is_hidden:
     sys.modules[_REGEX] = None  # type: ignore[assignment]  # so Python marks what cannot be imported
 
-from lark import Lark, Token, Tree  # noqa: E402
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken  # noqa: E402
+from lark import Lark, Token, Tree  # noqa: E402  # once regex is hidden
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken  # noqa: E402  # as above
 
 if _is_hidden:
     del sys.modules[_REGEX]

@@ -13,9 +13,8 @@ class Request:
         self.file = os.memfd_create("command", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self._is_ours: bool | None = None  # whether the launcher never had it and never will; None: not asked yet
         try:
-            if os.write(self.file, content) < len(
-                content
-            ):  # a limit on files (setrlimit) holds for those in memory too
+            written = os.write(self.file, content)
+            if written < len(content):  # a limit on files (setrlimit) holds for those in memory too
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         except BaseException:
             self.close()

@@ -37,9 +37,9 @@ def judge_text(answer: Answer, contained: str | None) -> None:
         raise SickError("body", f"{_where(answer)} does not contain expect_body")
 
 
-async def judge_pattern(answer: Answer, pattern: str | None, look: Look) -> None:
+async def judge_pattern(answer: Answer, pattern: str, look: Look) -> None:
     """Raises SickError if the pattern is not in the body, as far as it was read; CheckError if that took too long."""
-    if pattern is not None and not await is_found(Search(pattern), _text(answer), look):
+    if not await is_found(Search(pattern), _text(answer), look):
         raise SickError("body", f"{_where(answer)} does not match expect_regex")
 
 

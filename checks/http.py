@@ -249,7 +249,8 @@ async def _judge(options: Options, answer: Answer, look: Look) -> None:
                 look.samples[name] = value
     judge_status(answer, options.expect_status or _DEFAULT_STATUS)
     judge_text(answer, options.expect_body)
-    await judge_pattern(answer, options.expect_regex, look)
+    if options.expect_regex is not None:
+        await judge_pattern(answer, options.expect_regex, look)
     if options.expect_json:
         if not_json is not None:
             raise not_json

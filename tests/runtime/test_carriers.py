@@ -42,6 +42,12 @@ class Crew:
             slot.wanted = self.clock.steady()
             self.carriers.waiting.append(slot)
 
+    async def carry(self, names) -> None:
+        """Have runs of these begin, and a second pass."""
+        self.come_due(names)
+        self.carriers.begin()
+        await pass_time(1)
+
     def _end(self, slot: Slot, is_cancelled: bool) -> None:
         (self.cancelled if is_cancelled else self.ended).append(slot.name)
         self.carriers.begin()
@@ -86,12 +92,9 @@ def test_a_task_whose_run_has_waited_carries_the_next_and_none_stays_behind():
             word.set(check.name)
             await pass_time(0.1)
 
-        crew = Crew(clock, start_run, names="abc")
-        crew.carriers.begin()
-        await pass_time(1)
-        crew.come_due("def")
-        crew.carriers.begin()
-        await pass_time(1)
+        crew = Crew(clock, start_run, names="")
+        await crew.carry("abc")
+        await crew.carry("def")
         began = clock.steady()
         await crew.carriers.drain(60)
         assert clock.steady() == began
@@ -113,17 +116,14 @@ def test_a_task_that_is_cancelled_while_it_stands_by_takes_no_run_with_it():
             tasks.append(asyncio.current_task())
             await pass_time(0.1)
 
-        crew = Crew(clock, start_run, names="a")
-        crew.carriers.begin()
-        await pass_time(1)
+        crew = Crew(clock, start_run, names="")
+        await crew.carry("a")
         crew.come_due("b")
         crew.carriers.begin()
         tasks[0].cancel()  # it is called already
         await pass_time(1)
         tasks[1].cancel()
-        crew.come_due("c")
-        crew.carriers.begin()
-        await pass_time(1)
+        await crew.carry("c")
         return crew
 
     crew = run_virtual(scenario)
@@ -143,12 +143,9 @@ def test_a_task_whose_run_outlived_its_cancellation_carries_no_other():
             except asyncio.CancelledError:
                 await pass_time(0.1)
 
-        crew = Crew(clock, start_run, names="a")
-        crew.carriers.begin()
-        await pass_time(1)
-        crew.come_due("b")
-        crew.carriers.begin()
-        await pass_time(1)
+        crew = Crew(clock, start_run, names="")
+        await crew.carry("a")
+        await crew.carry("b")
         return crew
 
     crew = run_virtual(scenario)
